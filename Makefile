@@ -1,0 +1,102 @@
+# `make demo` and `make test` need only make and Python 3.11 or newer: they set up .venv themselves.
+# Another Python: make test PYTHON=python3.13. Requirements are recompiled by `make lock`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation -e .
+REQUIREMENTS := requirements/build.txt requirements/runtime.txt requirements/dev.txt
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+UV_VERSION := 0.13.9
+LOCK_FLAGS ?=
+
+DEMO := build/demo
+
+.PHONY: help demo test lint format lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    write sample logs and scan them"
+	@echo "make test    lint, then the tests with the coverage gate"
+	@echo "make lint    every static check"
+	@echo "make format  format the code and sort its imports"
+	@echo "make lock    recompile requirements/ (see requirements/README.md)"
+	@echo "make clean   remove .venv and everything built"
+
+demo: $(VENV)/.runtime
+	@rm -rf $(DEMO)
+	@mkdir -p $(DEMO)
+	$(BIN)/python examples/demo_org.py $(DEMO)/logs
+	$(BIN)/mfagap scan $(DEMO)/logs -o $(DEMO)/sessions.jsonl --quiet
+	$(BIN)/mfagap scan $(DEMO)/logs
+	@echo
+	@echo "The sessions as JSON: $(DEMO)/sessions.jsonl"
+	@echo "The logs they came from: $(DEMO)/logs"
+
+# pytest comes last, so that its summary is the last line printed.
+test: lint
+	$(BIN)/python -m pytest --cov
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry src
+	$(BIN)/mfagap detections lint
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# New requirements make a new environment, so nothing stays behind that is no longer listed.
+$(VENV)/.created: $(REQUIREMENTS)
+	@set -e; \
+	for candidate in $(PYTHONS); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			python="$$candidate"; break; \
+		fi; \
+	done; \
+	if [ -z "$${python:-}" ]; then \
+		echo "mfagap needs Python 3.11 or newer, and found none under these names:" \
+			"$(PYTHONS). Install one, or name yours: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot create virtual environments, since its ensurepip or venv module is" \
+			"missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
+		exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml
+	@$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.created pyproject.toml
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(INSTALL_SELF)
+	@touch $@ $(VENV)/.runtime
+
+# The pins of runtime.txt hold in dev.txt too, so that the tests run what users run.
+COMPILE = build/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-config $(LOCK_FLAGS)
+
+lock: build/lock/.uv-$(UV_VERSION)
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	build/lock/bin/uv pip compile --group build -c requirements/dev.txt --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-config $(LOCK_FLAGS) \
+		-o requirements/build.txt
+
+build/lock/.uv-$(UV_VERSION): $(VENV)/.created
+	@$(BIN)/python -m venv --clear build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check -qq install uv==$(UV_VERSION)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
