@@ -1,0 +1,63 @@
+"""Every error that mfagap raises on purpose, as one tree.
+
+::
+
+    MfagapError                  exit 1   anything below; never raised itself
+    ├── UsageError               exit 2   the call's words are off
+    │   └── SettingsError        exit 2   a settings file or variable is off
+    ├── NothingReadable          exit 3   no Okta event in all of the input
+    ├── ContentError             exit 1   a detection or case folder is off; names file and line
+    ├── EngineError              exit 1   the SQL engine refused a query
+    └── OutputError              exit 1   a result could not be written
+
+Each carries the process's exit code, so that the command line maps none by hand.
+Exit 0 means done; exit 10 means that ``--fail-on`` found what it was asked to look for.
+"""
+
+from typing import ClassVar
+
+
+class MfagapError(Exception):
+    """Base of every error that mfagap raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MfagapError):
+    """The call's words are off: an option, a time, a path that is not there."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A settings file or an environment variable is off."""
+
+
+class NothingReadable(MfagapError):
+    """Not one Okta event in all of the input; says what was expected."""
+
+    exit_code = 3
+
+
+class ContentError(MfagapError):
+    """A detection or case folder is off.
+
+    Args:
+        message: What is wrong and how to mend it.
+        file: Path of the file, as the reader knows it.
+        line: 1-based line, where one is known.
+    """
+
+    def __init__(self, message: str, file: str, line: int | None = None) -> None:
+        """See the class."""
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
+        self.file = file
+        self.line = line
+
+
+class EngineError(MfagapError):
+    """The SQL engine refused a query, or ran out of time, memory or disk."""
+
+
+class OutputError(MfagapError):
+    """A result could not be written."""

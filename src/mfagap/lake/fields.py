@@ -1,0 +1,102 @@
+"""Which field of a LogEvent becomes which column of ``events``: one line each.
+
+A path names keys as Okta's System Log API spells them (``LogEvent``). How a value is cleaned:
+
+- ``id``: trimmed; empty, ``-`` and ``unknown`` mean *no id* and become NULL
+- ``text``: as delivered, save that an empty text is NULL
+- ``word``: an enum's word, trimmed
+- ``path``: a URI's path: lower case, no query, no trailing slash
+- ``bigint``, ``boolean``: NULL where the text is neither
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Clean = Literal["id", "text", "word", "path", "bigint", "boolean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One scalar column: its name, the path in a LogEvent and how its value is cleaned."""
+
+    column: str
+    path: tuple[str, ...]
+    clean: Clean
+
+    @property
+    def sql_type(self) -> str:
+        """The column's type in the ``events`` view."""
+        return {"bigint": "BIGINT", "boolean": "BOOLEAN"}.get(self.clean, "VARCHAR")
+
+
+def _field(column: str, path: str, clean: Clean = "text") -> Field:
+    return Field(column, tuple(path.split(".")), clean)
+
+
+SCALARS: tuple[Field, ...] = (
+    _field("outcome_result", "outcome.result", "word"),
+    _field("outcome_reason", "outcome.reason"),
+    _field("actor_id", "actor.id", "id"),
+    _field("actor_type", "actor.type", "word"),
+    _field("actor_login", "actor.alternateId", "id"),
+    _field("client_ip", "client.ipAddress", "id"),
+    _field("user_agent", "client.userAgent.rawUserAgent"),
+    _field("client_zone", "client.zone", "word"),
+    _field("country", "client.geographicalContext.country"),
+    _field("city", "client.geographicalContext.city"),
+    _field("as_number", "securityContext.asNumber", "bigint"),
+    _field("as_org", "securityContext.asOrg"),
+    _field("is_proxy", "securityContext.isProxy", "boolean"),
+    _field("session_id", "authenticationContext.externalSessionId", "id"),
+    _field("root_session_id", "authenticationContext.rootSessionId", "id"),
+    _field("credential_type", "authenticationContext.credentialType", "word"),
+    _field("credential_provider", "authenticationContext.credentialProvider", "word"),
+    _field("authentication_provider", "authenticationContext.authenticationProvider", "word"),
+    _field("issuer_id", "authenticationContext.issuer.id", "id"),
+    _field("transaction_id", "transaction.id", "id"),
+    _field("api_token_id", "transaction.detail.requestApiTokenId", "id"),
+    _field("root_api_token_id", "transaction.detail.rootApiTokenId", "id"),
+)
+"""Scalars outside ``debugContext.debugData``."""
+
+DEBUG: tuple[Field, ...] = (
+    _field("request_id", "requestId", "id"),
+    _field("authn_request_id", "authnRequestId", "id"),
+    _field("request_uri", "requestUri", "path"),
+    _field("auth_type", "authType", "word"),
+    _field("factor", "factor", "word"),
+    _field("factor_intent", "factorIntent", "word"),
+    _field("method_type_used", "methodTypeUsed", "word"),
+    _field("prompting_policy_types", "promptingPolicyTypes"),
+    _field("dt_hash", "dtHash", "id"),
+    _field("device_fingerprint", "deviceFingerprint", "id"),
+    _field("idp_mfa_verified", "mfaVerified", "word"),
+    _field("original_principal_id", "originalPrincipal.id", "id"),
+    _field("threat_suspected", "threatSuspected", "boolean"),
+)
+"""Scalars inside ``debugContext.debugData``, whose values are texts and whose keys come and go."""
+
+OBJECTS: tuple[tuple[str, ...], ...] = (
+    ("actor",),
+    ("client",),
+    ("client", "userAgent"),
+    ("client", "geographicalContext"),
+    ("outcome",),
+    ("securityContext",),
+    ("authenticationContext",),
+    ("authenticationContext", "issuer"),
+    ("transaction",),
+    ("transaction", "detail"),
+    ("debugContext",),
+    ("debugContext", "debugData"),
+)
+"""Paths at which a LogEvent has an object or null, and nothing else."""
+
+IDENTITY: tuple[str, ...] = ("uuid", "published", "eventType")
+"""Top-level texts without which an event cannot be used."""
+
+RECEIVED = "p_parse_time"
+"""Top-level text that tells when a delivery was received: Panther's name, kept for every shape."""
+
+NO_ID: tuple[str, ...] = ("", "-", "unknown")
+"""Texts that stand for *no id* (OKTA.md; compared in lower case)."""

@@ -1,0 +1,339 @@
+"""A lake for one scan: reads deliveries into an ``events`` table in memory, spilling to disk.
+
+Files are read in groups by the strict reader; what it stops at is halved until the one file that
+is off is found, and that file alone is rewritten by ``normalize`` and read again. Of events whose
+type no detection reads, only the time is kept.
+"""
+
+import glob
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from mfagap.errors import EngineError
+from mfagap.lake.normalize import Normalizer, copy_to
+from mfagap.lake.progress import watched
+from mfagap.lake.projection import TIME, projection, quote, reader, rereading, usable
+from mfagap.lake.rejects import Problem, Rejects
+from mfagap.lake.streams import Kind, kind_of
+from mfagap.model import Delivery, Totals
+
+GROUP_BYTES = 512 * 1024 * 1024
+GROUP_FILES = 256
+CHUNK_BYTES = 64 * 1024 * 1024
+MEMORY_LIMIT = "320MB"
+FUTURE_MS = 10 * 60 * 1000
+"""An event dated further past the wall clock moves neither NOW nor a watermark."""
+
+_REFUSED = (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException)
+_FAST = ("lines", "array", "eventbridge")
+
+
+class MemoryLake:
+    """Reads deliveries and holds ``events``; a context manager that owns its temporary files.
+
+    Args:
+        rejects: Where problems are counted and kept.
+        wall_ms: The wall clock, for the guard against future dates.
+    """
+
+    def __init__(self, rejects: Rejects, wall_ms: int) -> None:
+        """See the class."""
+        self._rejects = rejects
+        self._wall_ms = wall_ms
+        self._normalizer = Normalizer(rejects, self)
+        self._scratch = tempfile.TemporaryDirectory(prefix="mfagap-")
+        self._links: dict[str, int] = {}
+        self.totals = Totals()
+        self.connection = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": self._scratch.name,
+                "preserve_insertion_order": "false",
+                "autoinstall_known_extensions": "false",
+            }
+        )
+        # Progress is kept, for ``watched``, and never printed: it would go to standard output.
+        self.connection.execute(
+            "SET TimeZone = 'UTC'; "
+            "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+        )
+        self._relevant = "true"
+        self._create_empty()
+
+    def __enter__(self) -> Self:
+        """Return the lake."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Close the database and remove what it spilled."""
+        self.connection.close()
+        self._scratch.cleanup()
+
+    def load(
+        self,
+        deliveries: Iterable[Delivery],
+        event_types: Sequence[str],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Read ``deliveries`` and add their events.
+
+        Args:
+            deliveries: Files, in any shape.
+            event_types: The types to keep; one that ends in ``*`` stands for all that begin so.
+            progress: Told the bytes read since it was last told.
+
+        Raises:
+            EngineError: Memory or disk ran out.
+        """
+        self._relevant = _relevant(event_types)
+        try:
+            for kind, group in _groups(deliveries, self._kind):
+                with watched(self.connection, sum(map(_size, group)), progress):
+                    self._read(kind, group)
+            self._deduplicate()
+        except duckdb.Error as error:
+            raise EngineError(f"reading the log failed: {error}") from error
+
+    def forget_after(self, now_ms: int) -> int:
+        """Drop what happened or was received after ``now_ms``; return how many events that were."""
+        (gone,) = self._one(
+            f"DELETE FROM events WHERE event_ms > {now_ms} OR received_ms > {now_ms}"
+        )
+        return gone
+
+    def reread(self, line: str) -> Sequence[str]:
+        """See ``normalize.Reader``."""
+        try:
+            row = self.connection.execute(rereading(), {"line": line}).fetchone()
+        except duckdb.Error:
+            return ()  # DuckDB refuses it as well: a reject, counted by the caller
+        return row or ()
+
+    def is_time(self, text: str) -> bool:
+        """See ``normalize.Reader``."""
+        row = self.connection.execute(f"SELECT {TIME.format('$text')}", {"text": text}).fetchone()
+        return row is not None and row[0] is not None
+
+    def _kind(self, delivery: Delivery) -> Kind:
+        try:
+            return kind_of(delivery.path)
+        except OSError as error:
+            return Kind("uncompressed", "foreign", f"cannot be read: {error.strerror}")
+
+    def _create_empty(self) -> None:
+        empty = Path(self._scratch.name) / "empty.ndjson"
+        empty.touch()
+        select = projection(reader([str(empty)], "lines", "uncompressed"))
+        self.connection.execute(f"CREATE TABLE events AS {select}")
+
+    def _read(self, kind: Kind, group: Sequence[Delivery]) -> None:
+        """Read a group of one kind; what the strict reader refuses goes the long way, alone."""
+        self.totals = replace(self.totals, files=self.totals.files + len(group))
+        if kind.layout == "empty":
+            return
+        if kind.layout == "foreign":
+            for delivery in group:
+                self._foreign(delivery, kind.remark)
+        elif kind.layout in _FAST:
+            self._read_fast(kind, group)
+        else:
+            for delivery in group:
+                self._read_slowly(kind, delivery)
+
+    def _read_fast(self, kind: Kind, group: Sequence[Delivery]) -> None:
+        try:
+            self._stage([self._readable(delivery.path) for delivery in group], kind)
+        except _REFUSED:
+            if len(group) == 1:
+                self._read_slowly(kind, group[0])
+                return
+            middle = len(group) // 2
+            self._read_fast(kind, group[:middle])
+            self._read_fast(kind, group[middle:])
+            return
+        spoiled = self.connection.execute(
+            "SELECT DISTINCT filename FROM staged WHERE NOT usable"
+        ).fetchall()
+        names = {name for (name,) in spoiled}
+        self.connection.execute(
+            "DELETE FROM staged WHERE filename IN (SELECT unnest(?))", [list(names)]
+        )
+        self._keep()
+        for delivery in group:
+            if self._readable(delivery.path) in names:
+                self._read_slowly(kind, delivery)
+
+    def _readable(self, path: Path) -> str:
+        """Return a name of ``path`` that DuckDB does not take for a pattern of many.
+
+        A file called ``l*.json`` would make it read its neighbors, and what they link to.
+        """
+        name = str(path.absolute())
+        if not glob.has_magic(name):
+            return name
+        link = Path(self._scratch.name) / f"link-{self._links.setdefault(name, len(self._links))}"
+        if not link.is_symlink():
+            link.symlink_to(name)
+        return str(link)
+
+    def _read_slowly(self, kind: Kind, delivery: Delivery) -> None:
+        lost, before = self._rejects.lost, self.totals.deliveries
+        if kind.layout == "parquet":
+            lines = self._parquet(delivery)
+        else:
+            lines = self._normalizer.rewrite(delivery.path, delivery.name, kind)
+        chunk = Path(self._scratch.name) / "chunk.ndjson"
+        try:
+            while True:
+                with chunk.open("wb") as out:
+                    if copy_to(lines, out, CHUNK_BYTES) == 0:
+                        break
+                self._stage([str(chunk)], Kind("uncompressed", "lines"))
+                self._drop_unusable(delivery)
+                self._keep()
+        except OSError as error:
+            self._reject(f"cannot be read: {error.strerror}", delivery.name)
+        if self.totals.deliveries == before and self._rejects.lost > lost:
+            self._foreign(delivery, "holds no Okta event")
+
+    def _drop_unusable(self, delivery: Delivery) -> None:
+        """Count what the normalizer let through and the reader cannot use: nothing is lost."""
+        (count,) = self._one("SELECT count(*) FROM staged WHERE NOT usable")
+        for _ in range(count):
+            self._reject("refused by the reader", delivery.name)
+        self.connection.execute("DELETE FROM staged WHERE NOT usable")
+
+    def _foreign(self, delivery: Delivery, remark: str) -> None:
+        self.totals = replace(self.totals, foreign={**self.totals.foreign, delivery.name: remark})
+
+    def _parquet(self, delivery: Delivery) -> Iterator[bytes]:
+        """Yield each row of a Parquet file as canonical JSON."""
+        source = f"read_parquet({quote(self._readable(delivery.path))})"
+        try:
+            cursor = self.connection.cursor()  # its rows are read while others are written
+            cursor.execute("SET TimeZone = 'UTC'")
+            rows = cursor.execute(f"SELECT to_json(event)::VARCHAR FROM {source} AS event")
+            number = 0
+            while batch := rows.fetchmany(1000):
+                for (text,) in batch:
+                    number += 1
+                    yield from self._normalizer.row(number, text, delivery.name)
+        except duckdb.Error as error:
+            self._reject("damaged Parquet", delivery.name, str(error))
+
+    def _stage(self, files: Sequence[str], kind: Kind) -> None:
+        """Read ``files`` once: the time of every event, and the whole of the relevant ones.
+
+        A list holds the event, since an empty list costs no room in the columns below it.
+        """
+        self.connection.execute(f"""
+CREATE OR REPLACE TEMP TABLE staged AS
+SELECT filename, {usable()} AS usable, {TIME.format("event.published")} AS event_ms,
+       CASE WHEN {self._relevant} THEN [event] ELSE [] END AS kept
+FROM {reader(files, kind.layout, kind.compression)}""")
+
+    def _keep(self) -> None:
+        """Project what is staged onto ``events`` and add it to the totals."""
+        limit = self._wall_ms + FUTURE_MS
+        count, future, oldest, newest = self._one(f"""
+SELECT count(*), count(*) FILTER (event_ms > {limit}), min(event_ms),
+       max(event_ms) FILTER (event_ms <= {limit})
+FROM staged""")
+        kept = "(SELECT unnest(kept) AS event FROM staged)"
+        self.connection.execute(f"INSERT INTO events {projection(kept)}")
+        self.connection.execute("DROP TABLE staged")
+        known = self.totals
+        self.totals = replace(
+            known,
+            deliveries=known.deliveries + count,
+            future=known.future + future,
+            oldest_ms=min((ms for ms in (known.oldest_ms, oldest) if ms is not None), default=None),
+            newest_ms=max((ms for ms in (known.newest_ms, newest) if ms is not None), default=None),
+        )
+
+    def _deduplicate(self) -> None:
+        """Leave one row per ``uuid``: repeats are coalesced column by column, in any order.
+
+        Repeats agree on time and type. Another event under a ``uuid`` that is taken is a reject:
+        the earliest is kept.
+        """
+        run = self.connection.execute
+        run("""
+CREATE OR REPLACE TEMP TABLE repeated AS
+SELECT uuid FROM events GROUP BY uuid HAVING count(*) > 1""")
+        if self._one("SELECT count(*) FROM repeated") == (0,):
+            return
+        columns = [str(name) for (name, *_) in run("DESCRIBE events").fetchall()]
+        identity = ("uuid", "event_ms", "event_type")
+        coalesced = ", ".join(
+            f"arg_min({column}, digest) FILTER ({column} IS NOT NULL) AS {column}"
+            for column in columns
+            if column not in (*identity, "received_ms")
+        )
+        run(f"""
+CREATE OR REPLACE TEMP TABLE single AS
+SELECT *, row_number() OVER (PARTITION BY uuid ORDER BY event_ms, event_type) AS place
+FROM (SELECT {", ".join(identity)}, {coalesced},
+             min(received_ms) AS received_ms, count(*) AS copies
+      FROM (SELECT *, md5(events::VARCHAR) AS digest FROM events WHERE uuid IN (FROM repeated))
+      GROUP BY {", ".join(identity)})""")
+        run("DELETE FROM events WHERE uuid IN (FROM repeated)")
+        run(f"INSERT INTO events SELECT {', '.join(columns)} FROM single WHERE place = 1")
+        (repeats,) = self._one("SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM single")
+        self.totals = replace(self.totals, duplicates=self.totals.duplicates + repeats)
+        others = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
+        for (text,) in run(others).fetchall():
+            self._reject("uuid of another event", "(in memory)", text)
+
+    def _reject(self, reason: str, name: str, text: str = "") -> None:
+        self._rejects.add(Problem(reason, name, 0, used=False, text=text))
+
+    def _one(self, sql: str) -> tuple[int, ...]:
+        return self.connection.execute(sql).fetchall()[0]
+
+
+def _relevant(event_types: Sequence[str]) -> str:
+    """Return the SQL condition that ``event`` is of one of ``event_types``."""
+    name = "lower(trim(event.eventType))"
+    exact = [quote(kind.lower()) for kind in event_types if not kind.endswith("*")]
+    starts = [quote(kind.lower().rstrip("*")) for kind in event_types if kind.endswith("*")]
+    tests = [f"starts_with({name}, {start})" for start in starts]
+    if exact:
+        tests.append(f"{name} IN ({', '.join(exact)})")
+    return f"({' OR '.join(tests)})"
+
+
+def _groups(
+    deliveries: Iterable[Delivery], kind_of: Callable[[Delivery], Kind]
+) -> Iterator[tuple[Kind, list[Delivery]]]:
+    """Yield runs of neighbors of one kind, bounded in bytes and files."""
+    for kind, run in itertools.groupby(deliveries, key=kind_of):
+        group: list[Delivery] = []
+        held = 0
+        for delivery in run:
+            group.append(delivery)
+            held += _size(delivery)
+            if held >= GROUP_BYTES or len(group) >= GROUP_FILES:
+                yield kind, group
+                group, held = [], 0
+        if group:
+            yield kind, group
+
+
+def _size(delivery: Delivery) -> int:
+    try:
+        return delivery.path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,1 @@
+"""Sources: where deliveries come from; one file each, found by module name."""
