@@ -1,0 +1,148 @@
+"""Loads cases: one YAML file each.
+
+::
+
+    summary: what it shows, in a sentence
+    clock: 2026-01-15T12:00:00Z      # the moment that offsets count from
+    now: +2h                         # when it is judged (default); what arrives later is unseen
+    settings:                        # as under [detections.<id>] in a settings file
+      lists: {trusted_api_tokens: [{api_token_id: 00T1}]}
+    events:
+      - {id: start, from: session_start, at: 0s}
+      - {from: mfa, at: +12s, arrives: +40m, times: 2, set: {outcome.result: FAILURE}}
+    expect:
+      findings: [{start: start, mfa_status: single_factor, severity: medium, …}]
+      alerts: [{key: 00u1ada…, severity: medium, findings: [start]}]
+      skipped: {no user: 1}
+
+What is left out of a finding is expected to be absent: ``confidence`` high for no reason, no
+``mfa``, no ``explanation``, no ``annotations``, no ``policy``. Without ``alerts``, each finding
+that alerts is expected to be an alert of its own.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from mfagap.cases.templates import Event, Templates, put
+from mfagap.detect.document import Document, read
+from mfagap.detect.durations import seconds
+from mfagap.detect.evaluate import rfc3339
+
+_KEYS = {"summary", "clock", "now", "settings", "events", "expect"}
+_EVENT_KEYS = {"id", "from", "at", "arrives", "times", "set"}
+_EXPECT_KEYS = {"findings", "alerts", "skipped"}
+_NAMESPACE = uuid.UUID("6f7f4f9e-1f0a-5d0c-9d55-2b1f6b3c0d11")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case: events in the order of delivery, the time they are judged at, what is expected."""
+
+    name: str
+    summary: str
+    file: str
+    clock_ms: int
+    now_ms: int
+    settings: Mapping[str, Any]
+    events: tuple[Event, ...]
+    ids: Mapping[str, str]
+    expect: Mapping[str, Any]
+
+
+def load(folder: Path, templates: Templates) -> list[Case]:
+    """Return the cases in ``folder/cases``, sorted by name.
+
+    Raises:
+        ContentError: A case is off; names file and line.
+    """
+    return [_case(read(path), templates) for path in sorted((folder / "cases").glob("*.yml"))]
+
+
+def _case(document: Document, templates: Templates) -> Case:
+    data = document.data
+    _check(document, (), data, _KEYS, required={"summary", "clock", "events", "expect"})
+    _check(document, ("expect",), data["expect"], _EXPECT_KEYS, required={"findings"})
+    name = Path(document.file).stem
+    try:
+        clock = _clock(data["clock"])
+        now = clock + timedelta(seconds=_offset(data.get("now", "+2h")))
+    except (TypeError, ValueError) as error:
+        raise document.error(str(error), ("clock",)) from error
+    ids: dict[str, str] = {}
+    events: list[Event] = []
+    if not isinstance(data["events"], list):
+        raise document.error("events must be a list", ("events",))
+    for place, entry in enumerate(cast("list[Any]", data["events"])):
+        path = ("events", place)
+        _check(document, path, entry, _EVENT_KEYS, required={"from", "at"})
+        label = str(entry.get("id", f"event{place + 1}"))
+        ids[label] = str(uuid.uuid5(_NAMESPACE, f"{name}/{label}"))
+        try:
+            event = _event(entry, clock, ids[label], templates)
+            events += [event] * int(entry.get("times", 1))
+        except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:
+            raise document.error(str(error.args[0]), path) from error
+    return Case(
+        name=name,
+        summary=data["summary"],
+        file=document.file,
+        clock_ms=_ms(clock),
+        now_ms=_ms(now),
+        settings=data.get("settings") or {},
+        events=tuple(events),
+        ids=ids,
+        expect=data["expect"],
+    )
+
+
+def _event(entry: Mapping[str, Any], clock: datetime, event_id: str, templates: Templates) -> Event:
+    event = templates.event(entry["from"], {})
+    happened = clock + timedelta(seconds=_offset(entry["at"]))
+    arrived = clock + timedelta(seconds=_offset(entry.get("arrives", entry["at"])))
+    event |= {
+        "uuid": event_id,
+        "published": rfc3339(_ms(happened)),
+        "p_parse_time": rfc3339(_ms(arrived)),
+    }
+    overrides: dict[str, Any] = entry.get("set") or {}
+    for path, value in overrides.items():
+        put(event, path, value)
+    return event
+
+
+def _clock(text: str) -> datetime:
+    clock = datetime.fromisoformat(text)
+    if clock.tzinfo is None:
+        raise ValueError(f"{text!r} needs an offset, such as Z")
+    return clock
+
+
+def _offset(text: str) -> float:
+    """Return the seconds in ``+36.8s``, ``-2m`` or ``0s``."""
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    whole, point, fraction = rest.partition(".")
+    if not point:
+        return sign * seconds(rest)
+    return sign * (seconds(f"{whole}s") + float(f"0.{fraction.removesuffix('s')}"))
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _check(
+    document: Document, path: tuple[str | int, ...], value: Any, known: set[str], required: set[str]
+) -> None:
+    if not isinstance(value, dict):
+        raise document.error("must be a mapping", path)
+    keys = set(cast("dict[str, object]", value))
+    for key in sorted(keys - known):
+        message = f"unknown key {key!r}; known are: {', '.join(sorted(known))}"
+        raise document.error(message, (*path, key))
+    missing = sorted(required - keys)
+    if missing:
+        raise document.error(f"key {missing[0]!r} is missing", path)

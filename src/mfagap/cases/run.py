@@ -1,0 +1,57 @@
+"""Runs cases through the stages that ``scan`` uses, and tells what differed."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfagap import alerts
+from mfagap.cases.compare import differences
+from mfagap.cases.load import Case
+from mfagap.detect.customize import customize
+from mfagap.detect.evaluate import evaluate
+from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.lake.memory import MemoryLake
+from mfagap.lake.rejects import Rejects
+from mfagap.model import Delivery, Detection, Slot
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A case, and each difference between what was expected and what was found."""
+
+    case: Case
+    differences: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differed."""
+        return not self.differences
+
+
+def run(detection: Detection, cases: Iterable[Case]) -> Iterator[Outcome]:
+    """Run ``cases`` of ``detection`` in turn.
+
+    Raises:
+        EngineError: The query failed.
+        SettingsError: A case's settings are off.
+    """
+    with tempfile.TemporaryDirectory(prefix="mfagap-cases-") as folder:
+        for case in cases:
+            yield _run(detection, case, Path(folder) / "events.ndjson")
+
+
+def _run(detection: Detection, case: Case, file: Path) -> Outcome:
+    file.write_text("".join(json.dumps(event) + "\n" for event in case.events), encoding="utf-8")
+    customized = customize(detection, case.settings, case.file)
+    with Rejects() as rejects, MemoryLake(rejects, case.now_ms) as lake:
+        lake.load([Delivery(file, case.name)], customized.event_types)
+        lake.forget_after(case.now_ms)
+        slot = Slot(case.clock_ms - DAY_MS, case.now_ms + 1, case.now_ms)
+        evaluation = evaluate(customized, DuckDBEngine(lake.connection), slot)
+        problems = [f"the case's own events are off: {reason.reason}" for reason in rejects.counts]
+    made = alerts.group(customized, evaluation.findings)
+    return Outcome(case, (*problems, *differences(case, evaluation, made)))

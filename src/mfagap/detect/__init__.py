@@ -1,0 +1,1 @@
+"""Loads detection folders and evaluates their queries over slots."""

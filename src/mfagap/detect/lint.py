@@ -1,0 +1,145 @@
+"""Checks a detection folder: each problem names file and line."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mfagap.detect.attack import Attack
+from mfagap.detect.document import Document, Key, read
+from mfagap.detect.durations import seconds
+from mfagap.detect.load import content, technique
+from mfagap.engines.portable import faults
+from mfagap.errors import ContentError
+
+ADS = (
+    "Goal",
+    "Categorization",
+    "Strategy",
+    "Technical context",
+    "Blind spots",
+    "False positives",
+    "Validation",
+    "Priority",
+    "Response",
+)
+"""Headings of a detection's README: Palantir's Alerting and Detection Strategy framework."""
+
+PARAMETERS = ("from", "to", "watermark", "grace_ms", "chain_ms", "before_ms", "after_ms")
+_EVENT_TYPE = re.compile(
+    r"'((?:user|policy|system|app|application|group|iam|zone|security)\.[a-z_.%]+)'"
+)
+
+
+def problems(folder: Path) -> Iterator[ContentError]:
+    """Yield each problem of the detection in ``folder``."""
+    try:
+        document = read(folder / "detection.yml")
+    except ContentError as error:
+        yield error
+        return
+    wrong = list(_against_schema(document))
+    yield from wrong
+    if not wrong:
+        yield from _times(document)
+        yield from _attack(document)
+        yield from _lists(document)
+        yield from _query(document, folder / "query.sql")
+        if document.data["id"] != folder.name:
+            yield document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
+    yield from _readme(folder / "README.md")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``detection.yml``."""
+    return json.loads((content() / "schemas" / "detection.schema.json").read_text("utf-8"))
+
+
+def _against_schema(document: Document) -> Iterator[ContentError]:
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(schema())
+    for error in sorted(validator.iter_errors(document.data), key=lambda e: list(map(str, e.path))):
+        path: Key = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            known: dict[str, Any] = error.schema["properties"]
+            for key in sorted(set(error.instance) - set(known)):
+                yield document.error(f"unknown key {key!r}", (*path, key))
+        else:
+            where = ".".join(str(part) for part in path)
+            yield document.error(f"{where}: {error.message}" if where else error.message, path)
+
+
+def _times(document: Document) -> Iterator[ContentError]:
+    data = document.data
+    if seconds(data["schedule"]) < seconds(data["grace"]):
+        message = "schedule is shorter than grace: every slot would be judged before it is settled"
+        yield document.error(message, ("schedule",))
+    if seconds(data["before"]) < seconds(data["chain"]):
+        yield document.error("before is shorter than chain: a chain would be cut", ("before",))
+    if seconds(data["after"]) < seconds(data["grace"]):
+        yield document.error("after is shorter than grace: a factor would be missed", ("after",))
+
+
+def _attack(document: Document) -> Iterator[ContentError]:
+    attack = Attack.pinned()
+    declared = document.data["attack"]
+    if declared["version"] != attack.version:
+        message = f"ATT&CK {declared['version']} is not the pinned version, {attack.version}"
+        yield document.error(message, ("attack", "version"))
+    for place, pair in enumerate(declared["current"]):
+        fault = attack.fault(technique(pair))
+        if fault:
+            yield document.error(fault, ("attack", "current", place))
+
+
+def _lists(document: Document) -> Iterator[ContentError]:
+    lists: dict[str, Any] = document.data["lists"]
+    for name, content_list in lists.items():
+        columns = set(content_list["columns"])
+        for place, row in enumerate(content_list["rows"]):
+            if set(row) != columns:
+                message = f"a row of {name} needs exactly: {', '.join(sorted(columns))}"
+                yield document.error(message, ("lists", name, "rows", place))
+
+
+def _query(document: Document, path: Path) -> Iterator[ContentError]:
+    try:
+        sql = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield ContentError(f"cannot be read: {error}", str(path))
+        return
+    lists = document.data["lists"]
+    for fault in faults(sql, tables={"events", *lists}, parameters=set(PARAMETERS)):
+        yield ContentError(fault.message, str(path), fault.line)
+    declared: list[str] = document.data["event_types"]
+    for number, line in enumerate(sql.splitlines(), start=1):
+        for kind in _EVENT_TYPE.findall(line):
+            if not any(_covers(pattern, kind) for pattern in declared):
+                message = f"reads {kind}, which event_types in detection.yml does not list"
+                yield ContentError(message, str(path), number)
+    for place, row in enumerate(lists.get("session_uses", {}).get("rows", [])):
+        kind = str(row.get("pattern"))
+        if not any(_covers(pattern, kind) for pattern in declared):
+            message = f"{kind} is not among event_types"
+            yield document.error(message, ("lists", "session_uses", "rows", place))
+
+
+def _covers(declared: str, kind: str) -> bool:
+    fixed = kind.partition("%")[0]
+    if declared.endswith("*"):
+        return fixed.startswith(declared[:-1].lower())
+    return kind == declared.lower()
+
+
+def _readme(path: Path) -> Iterator[ContentError]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield ContentError(f"cannot be read: {error}", str(path))
+        return
+    headings = re.findall(r"^##\s+(.+?)\s*$", text, flags=re.MULTILINE)
+    for heading in ADS:
+        if heading not in headings:
+            yield ContentError(f"has no section '## {heading}'", str(path))

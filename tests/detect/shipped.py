@@ -1,0 +1,28 @@
+"""The detection that ships with mfagap, and copies of its folder to break."""
+
+import shutil
+from pathlib import Path
+
+from mfagap.detect.load import content
+
+ID = "okta_legacy_authn_without_mfa"
+FOLDER = content() / "detections" / ID
+
+
+def copied(into: Path) -> Path:
+    """Return a copy of the shipped folder, with one case."""
+    folder = into / ID
+    folder.mkdir(parents=True)
+    for name in ("detection.yml", "query.sql", "README.md"):
+        shutil.copy(FOLDER / name, folder)
+    (folder / "cases").mkdir()
+    shutil.copy(FOLDER / "cases" / "published_browser_session.yml", folder / "cases")
+    return folder
+
+
+def broken(file: Path, old: str, new: str) -> int:
+    """Replace ``old``, which occurs once in ``file``, by ``new``; return its 1-based line."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file.name}"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
