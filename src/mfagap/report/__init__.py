@@ -1,0 +1,1 @@
+"""Renders what a scan found; one file a format, over one document."""

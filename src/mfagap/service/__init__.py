@@ -1,0 +1,1 @@
+"""Runs the stages in order; the only caller of the clock."""

@@ -1,0 +1,157 @@
+"""``scan``: the whole path once, in memory, from files to findings."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from mfagap import alerts
+from mfagap.detect.customize import customize
+from mfagap.detect.durations import seconds
+from mfagap.detect.evaluate import evaluate
+from mfagap.detect.load import load_all
+from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.errors import NothingReadable, SettingsError, UsageError
+from mfagap.lake.memory import MemoryLake
+from mfagap.lake.rejects import Rejects
+from mfagap.model import Detection, MfaStatus, ScanResult, Slot, Totals
+from mfagap.settings import Settings
+from mfagap.sources.files import Discovery, discover
+
+FOREVER_MS = 2**53
+"""Later than any event: a slot's end where no ``until`` is given."""
+
+EXPECTED = (
+    "expected Okta System Log events as the API's JSON array, NDJSON, event hooks, EventBridge, "
+    "Elastic, Splunk, Sentinel or Panther exports, plain, .gz or .zst, or Parquet"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to scan.
+
+    Attributes:
+        paths: Files, folders, globs, ``-``.
+        stdin: Read for ``-``.
+        since: ISO 8601 or a duration before NOW; starts before it are not judged.
+        until: The same; starts from it on are not judged.
+        now: ISO 8601: the moment as of which the log is judged; None for the newest event.
+        rejects: Where to write what could not be read.
+        outputs: Files that this call writes, which are no input.
+        settings: Changes to the detections.
+    """
+
+    paths: Sequence[str]
+    stdin: IO[bytes]
+    since: str | None = None
+    until: str | None = None
+    now: str | None = None
+    rejects: Path | None = None
+    outputs: Sequence[Path] = ()
+    settings: Settings = field(default_factory=Settings)
+
+
+Progress = Callable[[int, int], None]
+"""Told the bytes read since it was last told, and the bytes of all input."""
+
+
+def scan(request: Request, progress: Progress = lambda _read, _all: None) -> ScanResult:
+    """Read what ``request`` names and judge every start in it.
+
+    Raises:
+        UsageError: A path leads nowhere, or a time cannot be read.
+        SettingsError: The settings name an unknown detection, list or column.
+        NothingReadable: There is no Okta event in all of the input.
+        EngineError: A query failed, or memory or disk ran out.
+    """
+    detections = _customized(request.settings)
+    given_now = _given_now(request)
+    wall_ms = time.time_ns() // 1_000_000
+    with (
+        tempfile.TemporaryDirectory(prefix="mfagap-") as scratch,
+        Rejects(request.rejects) as rejects,
+        MemoryLake(rejects, wall_ms) as lake,
+    ):
+        outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
+        found = discover(request.paths, request.stdin, Path(scratch), outputs)
+        total = found.total_bytes
+        types = sorted({kind for detection in detections for kind in detection.event_types})
+        lake.load(found.deliveries, types, lambda read: progress(read, total))
+        oldest, now_ms = _span(lake.totals, found, given_now)
+        unseen = 0 if given_now is None else lake.forget_after(now_ms)
+        slot = Slot(
+            from_ms=oldest if request.since is None else _time(request.since, now_ms, "--since"),
+            to_ms=FOREVER_MS if request.until is None else _time(request.until, now_ms, "--until"),
+            watermark_ms=now_ms,
+        )
+        evaluations = [evaluate(d, DuckDBEngine(lake.connection), slot) for d in detections]
+    findings = [finding for evaluation in evaluations for finding in evaluation.findings]
+    findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid, f.detection))
+    statuses = Counter(finding.mfa_status for finding in findings)
+    pairs = zip(detections, evaluations, strict=True)
+    return ScanResult(
+        findings=tuple(findings),
+        alerts=tuple(alert for d, e in pairs for alert in alerts.group(d, e.findings)),
+        counts={status: statuses[status] for status in MfaStatus},
+        skipped=sum((Counter(dict(e.skipped)) for e in evaluations), Counter[str]()),
+        totals=lake.totals,
+        problems=dict(sorted(rejects.counts.items())),
+        examples={reason: tuple(places) for reason, places in rejects.examples.items()},
+        ignored=found.ignored,
+        now_ms=now_ms,
+        unseen=unseen,
+    )
+
+
+def _customized(settings: Settings) -> list[Detection]:
+    detections = load_all()
+    known = {detection.id for detection in detections}
+    for name in settings.detections:
+        if name not in known:
+            there = ", ".join(sorted(known))
+            raise SettingsError(f"{settings.file}: no detection {name!r}; there are: {there}")
+    return [customize(d, settings.detections.get(d.id, {}), settings.file) for d in detections]
+
+
+def _given_now(request: Request) -> int | None:
+    """Return the NOW that was given; what is no time is told before anything is read."""
+    for text, option in ((request.since, "--since"), (request.until, "--until")):
+        if text is not None:
+            _time(text, 0, option)
+    return None if request.now is None else _moment(request.now, "--now")
+
+
+def _span(totals: Totals, found: Discovery, given_now: int | None) -> tuple[int, int]:
+    """Return the oldest event's time and NOW: the newest event's, unless it is given."""
+    now_ms = totals.newest_ms if given_now is None else given_now
+    if now_ms is not None and totals.oldest_ms is not None:
+        return totals.oldest_ms, now_ms
+    if totals.future:
+        raise NothingReadable("every event is dated in the future; give the time with --now")
+    files = f"{len(found.deliveries)} file{'' if len(found.deliveries) == 1 else 's'}"
+    raise NothingReadable(f"no Okta event in {files}: {EXPECTED}")
+
+
+def _time(text: str, now_ms: int, option: str) -> int:
+    """Return ``text`` (ISO 8601, or a duration before NOW) as UTC epoch milliseconds."""
+    try:
+        return now_ms - seconds(text) * 1000
+    except ValueError:
+        return _moment(text, option)
+
+
+def _moment(text: str, option: str) -> int:
+    """Return ISO 8601 ``text`` as UTC epoch milliseconds; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        hint = "write it as 2026-01-31T08:00:00Z, or as 7d or 12h before NOW"
+        raise UsageError(f"{option}: {text!r} is no time; {hint}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,75 @@
+import pytest
+
+from mfagap.report.clean import cell, terminal
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("Zoë Ångström 日本語 ✓", "Zoë Ångström 日本語 ✓"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("\x1b]8;;https://example.com\x1b\\x\x1b]8;;\x07", None),
+        ("\x9b31mC1\x85\x90", "\\x9b31mC1\\x85\\x90"),
+        ("a\nb\rc\td\0e\x7f", "a\\x0ab\\x0dc\\x09d\\x00e\\x7f"),
+        ("abc\u202egnp.exe", "abc\\u202egnp.exe"),
+        ("\u2066x\u2069\u061c\u200e\u200f", "\\u2066x\\u2069\\u061c\\u200e\\u200f"),
+        ("a\u200bb\u200cc\u200dd\u2060e\ufefff", "a\\u200bb\\u200cc\\u200dd\\u2060e\\ufefff"),
+        ("a\u2028b\u2029c", "a\\u2028b\\u2029c"),
+        ("tag\U000e0041", "tag\\ue0041"),
+        ("half\ud800", "half\\ud800"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("", ""),
+    ],
+)
+def test_what_steers_a_terminal_is_spelled_out(text: str, shown: str | None) -> None:
+    clean = terminal(text)
+    assert clean.isprintable()
+    if shown is not None:
+        assert clean == shown
+
+
+def test_a_composed_accent_stays_and_a_pile_goes() -> None:
+    assert terminal("e\u0301") == "é"
+    assert terminal("z" + "\u0335\u0321\u0347\u030a" * 20 + "a") == "za"
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(9, "x" * 9), (10, "x" * 10), (11, "x" * 9 + "…"), (5000, "x" * 9 + "…")]
+)
+def test_a_long_text_is_cut(length: int, shown: str) -> None:
+    assert terminal("x" * length, 10) == shown
+
+
+def test_two_hundred_characters_are_enough() -> None:
+    assert len(terminal("x" * 201)) == 200
+
+
+def test_escapes_count_as_they_are_shown() -> None:
+    assert terminal("\x1b" * 10, 10) == "\\x1b\\x1b\\…"
+
+
+def test_a_cut_shows_even_where_nothing_is_left_to_draw() -> None:
+    assert terminal("ada" + "\u0335" * 300 + "@example.net", 200) == "ada…"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@"])
+@pytest.mark.parametrize("space", ["", " ", "  ", "\u00a0"])
+def test_no_cell_is_a_formula(first: str, space: str) -> None:
+    assert cell(f"{space}{first}1+1") == f"'{space}{first}1+1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\t=1+1", "\\x09=1+1"),
+        ("\r=1+1", "\\x0d=1+1"),
+        ("a\nb", "a\\x0ab"),
+        ("a=b", "a=b"),
+        ("1-1", "1-1"),
+        ("x" * 500, "x" * 500),
+        ("\x1b[31m\u202e", "\\x1b[31m\\u202e"),
+    ],
+)
+def test_a_cell_is_one_line_and_whole(text: str, shown: str) -> None:
+    assert cell(text) == shown

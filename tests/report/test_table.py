@@ -1,0 +1,141 @@
+import io
+import time
+from dataclasses import replace
+
+import pytest
+from tests.report.results import FINDING, result, with_context
+
+from mfagap.model import Finding, MfaStatus, Policy, Reference, Severity
+from mfagap.report import document, table
+
+HEADER = (
+    "SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS", "LET IN BY", "WHY", "CLIENT"
+)  # fmt: skip
+HOSTILE = "\x1b[2J\x1b]8;;https://example.com\x07[red]x[/red]\x9b\u202e :smile:"
+
+
+def _table(*findings: Finding, color: bool = False) -> str:
+    out = io.StringIO()
+    table.render(result(findings), document.ALL, out, color=color)
+    return out.getvalue()
+
+
+def _line(finding: Finding) -> str:
+    """Return the row of ``finding``, its columns parted by single spaces."""
+    return " ".join(_table(finding).splitlines()[1].split())
+
+
+def test_a_row_says_where_to_look() -> None:
+    text = _table(FINDING)
+    assert tuple(text.splitlines()[0].split("  ")[0:1]) == HEADER[:1]
+    for name in HEADER:
+        assert name in text.splitlines()[0]
+    assert _line(FINDING) == (
+        "medium single_factor high 2026-01-15 12:00:00 ada@example.com 192.0.2.10 "
+        "ALLOW: Default Rule - Chrome 131, Macintosh"
+    )
+
+
+def test_nothing_to_show() -> None:
+    assert _table() == "No session to show.\n"
+
+
+def test_hostile_text_brings_no_escape_and_no_markup() -> None:
+    text = _table(with_context(user_agent=HOSTILE, user_email=HOSTILE))
+    assert "\x1b" not in text
+    assert text.replace("\n", "").isprintable()
+    assert "[red]x[/red]" in "".join(text.split())
+
+
+def test_markup_is_printed_as_it_is() -> None:
+    assert "[b]x[/b] :smile:" in _line(with_context(user_agent="[b]x[/b] :smile:"))
+
+
+def test_hostile_text_brings_no_escape_into_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    text = _table(with_context(user_agent="\x1b[2J\x1b]8;;x\x07"), color=True)
+    assert "\x1b[2J" not in text
+    assert "\x1b]8" not in text
+    assert "\\x1b[2J" in text
+
+
+def test_color_is_by_severity() -> None:
+    plain = {"severity": Severity.MEDIUM}
+    colors = {_table(replace(FINDING, **(plain | {"severity": s})), color=True) for s in Severity}
+    assert all("\x1b[" in text for text in colors)
+    assert len(colors) == len(Severity)
+
+
+def test_no_color_means_no_escape_at_all() -> None:
+    assert "\x1b" not in _table(FINDING)
+
+
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [
+        (Policy(), "no policy event"),
+        (Policy("ALLOW", "p", "policy", "r", "rule", "e", "l"), "ALLOW: rule"),
+        (Policy("ALLOW", "p", "policy", "r", None, "e", "l"), "ALLOW: r"),
+        (Policy("DENY", "p", "policy", None, None, "e", "l"), "DENY: policy"),
+        (Policy("DENY", "p", None, None, None, "e", "l"), "DENY: p"),
+        (Policy("CHALLENGE", event="e"), "CHALLENGE: unnamed rule"),
+    ],
+)
+def test_what_let_it_in(policy: Policy, shown: str) -> None:
+    assert f"192.0.2.10 {shown} - Chrome" in _line(replace(FINDING, policy=policy))
+
+
+NOTE = Reference("radius", "start", "e")
+MEMORY = Reference("remembered_device", "dt_hash", "e")
+WHY = Reference("desktop_sso", "start", "e")
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"annotations": (NOTE,)}, "radius"),
+        ({"explanation": WHY, "annotations": (NOTE,)}, "desktop_sso, radius"),
+        ({"confidence_reasons": ("no_policy_event",)}, "no_policy_event"),
+        (
+            {"annotations": (MEMORY,), "confidence_reasons": ("remembered_device",)},
+            "remembered_device",
+        ),
+        ({"mfa_link": "request_trail"}, "-"),
+        (
+            {"mfa_link": "request_trail", "mfa_status": MfaStatus.STEP_UP, "explanation": WHY},
+            "MFA by request_trail, desktop_sso",
+        ),
+    ],
+)
+def test_why(changes: dict[str, object], shown: str) -> None:
+    rows = [line[96:] for line in _table(replace(FINDING, **changes)).splitlines()]
+    column = rows[0].index("WHY"), rows[0].index("CLIENT")
+    assert " ".join(row[slice(*column)].strip() for row in rows[1:]).strip() == shown
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        (None, "-"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("Mozilla/5.0 (X11; Linux) Gecko/20100101 Firefox/59.0", "Firefox 59, X11"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/120.0 Safari/537.36 Edg/121.0", "Edge 121,"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/120.0 Safari/537.36 OPR/106.0", "Opera 106,"),
+        ("Mozilla/5.0 (iPhone; U) Version/13.0 Mobile Safari/604.1", "Safari 13, iPhone"),
+        ("Mozilla/5.0 (X11) Lynx", "Mozilla/5.0 (X11) Lynx"),
+        ("not Mozilla/5.0 (X11) Chrome/1", "not Mozilla/5.0 (X11)"),
+    ],
+)
+def test_a_browser_is_named_by_its_name(agent: str | None, shown: str) -> None:
+    assert shown in " ".join(_table(with_context(user_agent=agent)).split())
+
+
+def test_a_missing_address_is_a_dash() -> None:
+    assert "ada@example.com - ALLOW" in _line(with_context(source_ip=None))
+
+
+def test_a_long_user_agent_takes_no_long_time() -> None:
+    agent = "Mozilla/5.0 (X11) " + "Chrome/1 " * 200_000
+    began = time.perf_counter()
+    _table(with_context(user_agent=agent + "Edg/1"))
+    assert time.perf_counter() - began < 5
