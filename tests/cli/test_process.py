@@ -70,8 +70,9 @@ def test_closed_standard_input_is_not_missed(log: Path) -> None:
 
 
 def test_an_interrupt() -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([PROGRAM, "scan", "-"], **pipes) as process:
+    pipe = subprocess.PIPE
+    words = [PROGRAM, "scan", "-"]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         # More than a pipe holds: once this is written, the program reads.
         process.stdin.write(b" " * 1_000_000)

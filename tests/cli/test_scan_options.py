@@ -1,6 +1,7 @@
 """Time ranges and settings of ``mfagap scan``."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.command import Run
@@ -73,7 +74,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_rows_of_a_list_are_applied(run: Run, tmp_path: Path, config: Path) -> None:
-    token = {"transaction__detail": {"requestApiTokenId": "00T1portal0000000001"}}
+    token: dict[str, Any] = {"transaction__detail": {"requestApiTokenId": "00T1portal0000000001"}}
     events = [*sign_in("ada", 0, **token), *sign_in("bob", 30)]
     file = write(tmp_path / "x.ndjson", events)
     config.write_text(

@@ -1,5 +1,6 @@
 """Files that are off as a whole: cut, damaged, huge, of other layouts, or no log at all."""
 
+import base64
 import gzip
 import json
 import sys
@@ -278,3 +279,25 @@ def test_names_with_magic_characters_are_names(tmp_path: Path) -> None:
     found = read(tmp_path, {name: ndjson([start(uuid)]) for name, uuid in pairs})
     assert (sorted(found.rows), found.rejects) == (ids, [])
     assert (found.totals.files, found.totals.deliveries) == (len(names), len(names))
+
+
+def test_a_document_of_many_events_is_kept_once(tmp_path: Path) -> None:
+    """What is off in one of its events is kept as that event; in the whole of it, once."""
+    bad = start("bad", uuid=None)
+    hook = {"zz": "@", "data": {"events": [start("a"), bad, start("b", actor="x"), 5, 6]}}
+    data = json.dumps(hook).encode().replace(b'"@"', b'"\xff\x01"')
+    found = read(tmp_path, {"hook": data})
+    assert list(found.rows) == ["a", "b"]
+    assert found.of("hook") == [
+        (1, "no uuid", False),
+        (1, "wrong type of actor", True),
+        (1, NO_EVENT, False),
+        (1, NO_EVENT, False),
+        (1, "invalid UTF-8", True),
+        (1, "control characters", True),
+    ]
+    texts = [reject.get("text") for reject in found.rejects]
+    assert [json.loads(str(text)) for text in texts[:2]] == [bad, start("b", actor="x")]
+    assert texts[3] == ""
+    kept = [base64.b64decode(reject.get("base64", "")) for reject in found.rejects]
+    assert kept == [b"", b"", data, b"", data, data]

@@ -1,6 +1,6 @@
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
@@ -33,10 +33,12 @@ def test_a_full_finding_is_valid() -> None:
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every object in ``value``."""
     if isinstance(value, list):
-        return [found for place, item in enumerate(value) for found in _paths(item, (*path, place))]
+        items = enumerate(cast("list[Any]", value))
+        return [found for place, item in items for found in _paths(item, (*path, place))]
     if not isinstance(value, dict):
         return []
-    below = [found for key in value for found in _paths(value[key], (*path, key))]
+    pairs = cast("dict[str, Any]", value).items()
+    below = [found for key, inner in pairs for found in _paths(inner, (*path, key))]
     return [path, *below]
 
 

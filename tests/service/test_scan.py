@@ -158,8 +158,9 @@ def test_a_moment_before_grace_is_over_nothing_settles(log: Path) -> None:
 @pytest.mark.parametrize("option", ["since", "until", "now"])
 @pytest.mark.parametrize("text", ["yesterday", "", "7", "2026-13-01", "7w", "12:00"])
 def test_garbage_is_no_time(log: Path, option: str, text: str) -> None:
+    times: dict[str, Any] = {option: text}
     with pytest.raises(UsageError) as caught:
-        _scan(log, **{option: text})
+        _scan(log, **times)
     assert str(caught.value).startswith(f"--{option}: {text!r} is no time; write it as 2026-01-31T")
 
 
@@ -239,7 +240,7 @@ def test_an_unknown_detection_in_the_settings(log: Path) -> None:
 
 
 def test_settings_change_the_detection(log: Path) -> None:
-    changes = {"dedup_key": "external_session_id", "lists": {"clients": []}}
+    changes: dict[str, Any] = {"dedup_key": "external_session_id", "lists": {"clients": []}}
     result = _scan(log, settings=Settings("my.toml", {ID: changes}))
     assert {alert.dedup_key for alert in result.alerts} == {"102ada", "102bob", "102cyd", "102dee"}
 

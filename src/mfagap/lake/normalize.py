@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -36,9 +36,7 @@ _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
-_TRIMMED = (
-    " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-)
+_TRIMMED = " \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """What DuckDB's trim takes off: Unicode's space separators."""
 _SPACES = r"\t\n\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _NAMED = re.compile(rf"[{_SPACES}]*[^{_SPACES}{{\[]")  # as ``projection.usable`` has it
@@ -115,11 +113,22 @@ class Normalizer:
             if again is None:
                 return
             value = again
-        for event in unwrap(value.parsed):
+        parts = list(unwrap(value.parsed))
+        spoiled = _INVALID_BYTE.search(value.text) is not None
+        rest, used = value, False
+        for event in parts:
             if event is None:
-                self._problem(value, name, NOT_OKTA)
+                self._problem(rest, name, NOT_OKTA)
+                rest = replace(value, text="")  # a document is kept once, however much is off
                 continue
-            yield from self._event(event, value, name)
+            text = value.text if len(parts) == 1 else json.dumps(event, ensure_ascii=False)
+            for line in self._event(event, replace(value, text=text), name, spoiled=spoiled):
+                used = True
+                yield line
+        if used and spoiled:
+            self._problem(value, name, "invalid UTF-8", used=True)
+        if used and _CONTROL.search(value.text):
+            self._problem(value, name, "control characters", used=True)
 
     def _again(self, value: Value) -> Value | None:
         text = value.text.strip()
@@ -134,7 +143,7 @@ class Normalizer:
                 continue  # too long a number, or too deep, below a key that nobody reads
         return None
 
-    def _event(self, event: Json, value: Value, name: str) -> Iterator[bytes]:
+    def _event(self, event: Json, value: Value, name: str, *, spoiled: bool) -> Iterator[bytes]:
         result, wrong = canonical(event)
         missing = [key for key in ("uuid", "published", "eventType") if not _has(result, key)]
         if missing:
@@ -148,13 +157,9 @@ class Normalizer:
             return
         for path in wrong:
             self._problem(value, name, f"wrong type of {path}", used=True)
-        if _INVALID_BYTE.search(value.text):
-            self._problem(value, name, "invalid UTF-8", used=True)
-        if _CONTROL.search(value.text):
-            self._problem(value, name, "control characters", used=True)
         text = json.dumps(result, ensure_ascii=False)
         if _LONE_SURROGATE.search(text):
-            if not _INVALID_BYTE.search(value.text):
+            if not spoiled:
                 self._problem(value, name, "lone surrogate", used=True)
             text = _LONE_SURROGATE.sub("\ufffd", text)
         line = text.encode() + b"\n"
