@@ -68,7 +68,7 @@ def render(
 def _cells(found: Finding) -> list[Text]:
     context = found.alert_context
     texts = (
-        found.severity.word,
+        "info" if found.severity is Severity.INFORMATIONAL else found.severity.word,
         found.mfa_status.value,
         found.confidence.value,
         context.session_start_time[:19].replace("T", " "),
