@@ -32,14 +32,13 @@ def test_a_full_finding_is_valid() -> None:
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every object in ``value``."""
+    inner: list[tuple[Any, Any]] = []
     if isinstance(value, list):
-        items = enumerate(cast("list[Any]", value))
-        return [found for place, item in items for found in _paths(item, (*path, place))]
-    if not isinstance(value, dict):
-        return []
-    pairs = cast("dict[str, Any]", value).items()
-    below = [found for key, inner in pairs for found in _paths(inner, (*path, key))]
-    return [path, *below]
+        inner = list(enumerate(cast("list[Any]", value)))
+    elif isinstance(value, dict):
+        inner = list(cast("dict[str, Any]", value).items())
+    below = [found for key, item in inner for found in _paths(item, (*path, key))]
+    return [path, *below] if isinstance(value, dict) else below
 
 
 def _inside(path: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
