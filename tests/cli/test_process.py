@@ -1,6 +1,7 @@
 """The installed ``mfagap`` among pipes, signals and terminals."""
 
 import fcntl
+import io
 import os
 import pty
 import signal
@@ -15,7 +16,7 @@ from tests.cli.command import PROGRAM, Run, installed
 from tests.cli.logs import SHOWN, every_status, sign_in, write
 from tests.report.schema import validated_lines
 
-from mfagap.cli.main import main
+from mfagap.cli.main import entry_point, main
 
 
 def test_standard_input(log: Path) -> None:
@@ -188,16 +189,26 @@ def test_an_interrupt_in_this_process(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert (done.code, done.out, done.err) == (130, "", "mfagap: interrupted\n")
 
 
+@pytest.mark.parametrize("kind", ["table", "jsonl"])
 def test_a_broken_pipe_in_this_process(
-    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     read, written = os.pipe()
     os.close(read)
     with os.fdopen(written, "w", encoding="utf-8") as gone:
         monkeypatch.setattr(sys, "stdout", gone)
-        assert main(["scan", str(log), "--format", "jsonl"]) == 0
+        assert main(["scan", str(log), "--format", kind]) == 0
         monkeypatch.undo()
-    assert tmp_path.exists()
+
+
+def test_the_entry_point_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "argv", ["mfagap", "detections", "list"])
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.raises(SystemExit) as stop:
+        entry_point()
+    monkeypatch.undo()
+    assert (stop.value.code, out.errors) == (0, "backslashreplace")
 
 
 def test_color_in_this_process(run: Run, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
