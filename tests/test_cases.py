@@ -180,11 +180,6 @@ SCRIPT = FINDINGS.removeprefix(START)
             "found []",
         ),
         (
-            "mfa_status: step_up",
-            "mfa_status: step_up\n      mood: sad",
-            'start.mood: expected "sad", found null',
-        ),
-        (
             "key: 00u1bob",
             "key: 102B",
             'alerts: expected [{"key": "102B", "severity": "high", "findings": ["script"]}], '
@@ -263,6 +258,18 @@ def test_settings_that_are_off(file: Path) -> None:
             "unknown key 'ignored'; known are: alerts, findings, skipped",
         ),
         ("summary: A factor", "# A factor", 1, "key 'summary' is missing"),
+        (
+            "mfa_status: step_up",
+            "mfa_status: step_up\n      mood: sad",
+            1,
+            "unknown key 'mood'; known are: annotations, confidence, confidence_reasons, ",
+        ),
+        ("- start: script", "- star: script", 0, "unknown key 'star'; known are: "),
+        ("- start: script\n      mfa", "- mfa", 0, "key 'start' is missing"),
+        ("      mfa_status: step_up\n", "", -1, "key 'mfa_status' is missing"),
+        (", findings: [script]", "", 0, "key 'findings' is missing"),
+        ("  alerts:\n    - {", "  alerts:\n      {", 0, "alerts must be a list"),
+        ("  findings:\n" + FINDINGS, "  findings: none\n", 0, "findings must be a list"),
         ("clock: ", "# clock: ", -1, "key 'clock' is missing"),
         ("from: mfa, at", "at", 0, "key 'from' is missing"),
         (", at: +12s", "", 0, "key 'at' is missing"),

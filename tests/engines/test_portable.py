@@ -125,6 +125,7 @@ BANNED = [
     ("INSERT", "INSERT INTO events VALUES (1)", 1, "must be exactly one SELECT"),
     ("DELETE in a CTE", "WITH x AS (DELETE FROM events)\nSELECT 1 AS a", 1, "Delete is outside "),
     ("syntax", "SELECT a\nFROM WHERE", 2, "no SQL: Expected table name near 'WHERE'"),
+    ("LIMIT without a name", "SELECT 1\nLIMIT 1", 2, "Limit is outside "),
     ("open text", "SELECT 'a", None, "no SQL: Error tokenizing "),
 ]
 

@@ -35,6 +35,11 @@ from mfagap.detect.evaluate import rfc3339
 _KEYS = {"summary", "clock", "now", "settings", "events", "expect"}
 _EVENT_KEYS = {"id", "from", "at", "arrives", "times", "set"}
 _EXPECT_KEYS = {"findings", "alerts", "skipped"}
+_FINDING_KEYS = {
+    *("start", "mfa_status", "severity", "confidence", "confidence_reasons"),
+    *("mfa", "explanation", "annotations", "policy"),
+}
+_ALERT_KEYS = {"key", "severity", "findings"}
 _NAMESPACE = uuid.UUID("6f7f4f9e-1f0a-5d0c-9d55-2b1f6b3c0d11")
 
 
@@ -66,6 +71,8 @@ def _case(document: Document, templates: Templates) -> Case:
     data = document.data
     _check(document, (), data, _KEYS, required={"summary", "clock", "events", "expect"})
     _check(document, ("expect",), data["expect"], _EXPECT_KEYS, required={"findings"})
+    _check_entries(document, "findings", _FINDING_KEYS, required={"start", "mfa_status"})
+    _check_entries(document, "alerts", _ALERT_KEYS, required={"severity", "findings"})
     name = Path(document.file).stem
     try:
         clock = _clock(data["clock"])
@@ -132,6 +139,14 @@ def _offset(text: str) -> float:
 
 def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+def _check_entries(document: Document, name: str, known: set[str], required: set[str]) -> None:
+    entries: Any = document.data["expect"].get(name, [])
+    if not isinstance(entries, list):
+        raise document.error(f"{name} must be a list", ("expect", name))
+    for place, entry in enumerate(cast("list[Any]", entries)):
+        _check(document, ("expect", name, place), entry, known, required)
 
 
 def _check(
