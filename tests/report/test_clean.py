@@ -15,6 +15,7 @@ from mfagap.report.clean import cell, terminal
         ("abc\u202egnp.exe", "abc\\u202egnp.exe"),
         ("\u2066x\u2069\u061c\u200e\u200f", "\\u2066x\\u2069\\u061c\\u200e\\u200f"),
         ("a\u200bb\u200cc\u200dd\u2060e\ufefff", "a\\u200bb\\u200cc\\u200dd\\u2060e\\ufefff"),
+        ("a\u00adb\u3164c\ufe0fd", "a\\xadb\\u3164c\\ufe0fd"),
         ("a\u2028b\u2029c", "a\\u2028b\\u2029c"),
         ("tag\U000e0041", "tag\\ue0041"),
         ("half\ud800", "half\\ud800"),

@@ -263,3 +263,11 @@ def test_no_uuid_breaks_a_scan(tmp_path: Path, uuid: str) -> None:
     assert {reason.reason: count for reason, count in result.problems.items()} == {
         "uuid is no id": 1
     }
+
+
+def test_a_call_that_is_off_leaves_earlier_rejects_alone(tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.ndjson"
+    rejects.write_text("kept\n", encoding="utf-8")
+    with pytest.raises(UsageError):
+        _scan(tmp_path / "nowhere", rejects=rejects)
+    assert rejects.read_text(encoding="utf-8") == "kept\n"

@@ -1,5 +1,6 @@
 """``scan``: the whole path once, in memory, from files to findings."""
 
+import contextlib
 import tempfile
 import time
 from collections import Counter
@@ -72,13 +73,13 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
     detections = _customized(request.settings)
     given_now = _given_now(request)
     wall_ms = time.time_ns() // 1_000_000
-    with (
-        tempfile.TemporaryDirectory(prefix="mfagap-") as scratch,
-        Rejects(request.rejects) as rejects,
-        MemoryLake(rejects, wall_ms) as lake,
-    ):
-        outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
+    outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mfagap-"))
         found = discover(request.paths, request.stdin, Path(scratch), outputs)
+        # Opened once the call is known to be sound: this empties a file of that name.
+        rejects = stack.enter_context(Rejects(request.rejects))
+        lake = stack.enter_context(MemoryLake(rejects, wall_ms))
         total = found.total_bytes
         types = sorted({kind for detection in detections for kind in detection.event_types})
         lake.load(found.deliveries, types, lambda read: progress(read, total))
@@ -150,7 +151,9 @@ def _moment(text: str, option: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        hint = "write it as 2026-01-31T08:00:00Z, or as 7d or 12h before NOW"
+        hint = "write it as 2026-01-31T08:00:00Z"
+        if option != "--now":
+            hint += ", or as 7d or 12h before NOW"
         raise UsageError(f"{option}: {text!r} is no time; {hint}") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
