@@ -65,7 +65,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The session-policy evaluation that let the session in, as Okta logged it."""
+    """The session-policy evaluation of a start, as Okta logged it: ALLOW before CHALLENGE."""
 
     result: str | None = None
     policy_id: str | None = None

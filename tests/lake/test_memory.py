@@ -241,3 +241,14 @@ def test_a_full_memory_is_an_engine_error(tmp_path: Path) -> None:
         lake.connection.execute("SET max_temp_directory_size = '1KB'; SET memory_limit = '12MB'")
         with pytest.raises(EngineError, match=r"^reading the log failed: "):
             lake.load([Delivery(path, "a")], ["*"])
+
+
+def test_no_copy_takes_a_sign_in_back(tmp_path: Path) -> None:
+    kept: set[object] = set()
+    for salt in range(6):
+        real, copy = start("a"), {**start("a"), "target": [{"id": str(salt)}]}
+        copy["outcome"] = {"result": "FAILURE", "reason": None}
+        found = read(tmp_path / str(salt), {"real": ndjson([real]), "copy": ndjson([copy])})
+        kept.add(found.rows["a"]["outcome_result"])
+        assert found.counts == {("deliveries of one uuid disagree", True): 1}
+    assert kept == {"SUCCESS"}

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +179,59 @@ def test_an_elastic_document_tells_when_it_was_ingested(tmp_path: Path) -> None:
     row = found.rows["ingested"]
     assert (row["event_ms"], row["received_ms"]) == (1_768_478_400_000, 1_768_478_409_000)
     assert row["actor_id"] == "00u1"
+
+
+FLAT = {
+    "uuid": "flat",
+    "published": "2026-05-01T10:00:00Z",
+    "eventType": "user.session.start",
+    "outcome.result": "SUCCESS",
+    "actor.id": "00u1ada",
+    "actor.alternateId": "ada@example.com",
+    "authenticationContext.externalSessionId": "102flat",
+    "transaction.id": "trail",
+}
+
+
+def _flat_columns(found: Reading) -> tuple[object, ...]:
+    row = found.rows["flat"]
+    return tuple(row[name] for name in ("outcome_result", "actor_id", "session_id"))
+
+
+def test_flat_keys_beside_okta_s_own_identity(tmp_path: Path) -> None:
+    found = read(tmp_path, {"flat": json.dumps(FLAT).encode() + b"\n"})
+    assert _flat_columns(found) == ("SUCCESS", "00u1ada", "102flat")
+    header, row = ",".join(FLAT), ",".join(FLAT.values())
+    found = read(tmp_path / "csv", {"flat.csv": f"{header}\n{row}\n".encode()})
+    assert _flat_columns(found) == ("SUCCESS", "00u1ada", "102flat")
+    assert found.rejects == []
+
+
+def test_the_event_s_text_beats_its_row_s_columns(tmp_path: Path) -> None:
+    text = json.dumps(FLAT).replace('"', '""')
+    row = f'flat,2026-05-01T10:00:00Z,user.session.start,"{text}"'
+    found = read(tmp_path, {"x.csv": f"uuid,published,eventType,_raw\n{row}\n".encode()})
+    assert _flat_columns(found) == ("SUCCESS", "00u1ada", "102flat")
+
+
+def test_one_row_of_a_table_that_is_off_costs_no_other(tmp_path: Path) -> None:
+    header, row = ",".join(FLAT), ",".join(FLAT.values())
+    lines = [header, row + ",too,many", row.replace("ada@example.com", "a\rda@example.com"), ""]
+    found = read(tmp_path, {"x.csv": "\n".join(lines).encode()})
+    assert found.rows["flat"]["actor_login"] == "a da@example.com"
+    assert found.places == [("x.csv", 2, "more cells than the header has", False)]
+
+
+def test_a_name_that_is_no_utf8_costs_nothing(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.json")
+    found = read(tmp_path, {name: json.dumps(FLAT).encode() + b"\n"})
+    assert list(found.rows) == ["flat"]
+
+
+def test_millions_of_levels_cost_one_event(tmp_path: Path) -> None:
+    levels = "[" * 3_000_000 + "]" * 3_000_000
+    deep = json.dumps({**FLAT, "debugContext": {"debugData": {"x": 0}}}).replace("0}", levels + "}")
+    good = json.dumps({**FLAT, "uuid": "good"})
+    found = read(tmp_path, {"deep": f"{deep}\n".encode(), "good": f"{good}\n".encode()})
+    assert "good" in found.rows
+    assert found.totals.files == 2

@@ -9,7 +9,7 @@ from mfagap.model import Finding, MfaStatus, Policy, Reference, Severity
 from mfagap.report import document, table
 
 HEADER = (
-    "SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS", "LET IN BY", "WHY", "CLIENT"
+    "SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS", "POLICY", "WHY", "CLIENT"
 )  # fmt: skip
 HOSTILE = "\x1b[2J\x1b]8;;https://example.com\x07[red]x[/red]\x9b\u202e :smile:"
 

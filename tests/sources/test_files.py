@@ -149,6 +149,7 @@ def test_a_link_that_leaves_the_folder_is_passed_over() -> None:
     found = find("logs")
     assert names(found) == ALL
     assert found.ignored == (
+        ("logs/folder", "a link to a folder"),
         ("logs/outside.json", LEAVES),
         ("logs/sub/absolute.json", LEAVES),
     )

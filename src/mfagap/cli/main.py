@@ -2,12 +2,12 @@
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 
 from mfagap import __version__
 from mfagap.cli import detections, scan, test
+from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import MfagapError
 
 EXIT_CODES = """\
@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("mfagap: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reader_is_gone()
         return 0
 
 

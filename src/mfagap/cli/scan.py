@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import OutputError, UsageError
 
 FORMATS = ("table", "json", "jsonl", "csv")
@@ -25,7 +26,7 @@ What cannot be read is counted on standard error and, with --rejects, kept whole
 """
 
 EPILOG = """\
-mfa_status, first match wins:
+mfa_status:
   single_factor  a password alone was enough (Medium; High for generic HTTP clients, and where the
                  policy asked for a factor and the session was used without one)
   challenged     the policy asked for a factor and nobody answered: somebody knows the password
@@ -116,8 +117,13 @@ def run(arguments: argparse.Namespace) -> int:
     if chosen == "table":
         options["color"] = not (configured.no_color or arguments.output) and sys.stdout.isatty()
     renderer = import_module(f"mfagap.report.{chosen}")
-    with _output(arguments.output) as out:
-        renderer.render(result, document.ALL if arguments.all else document.DEFAULT, out, **options)
+    statuses = document.ALL if arguments.all else document.DEFAULT
+    try:
+        with _output(arguments.output) as out:
+            renderer.render(result, statuses, out, **options)
+            out.flush()
+    except BrokenPipeError:
+        reader_is_gone()  # the counts and --fail-on stand all the same
     if not arguments.quiet:
         for line in summary.notes(result):
             print(line, file=sys.stderr)

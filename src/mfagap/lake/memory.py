@@ -6,7 +6,6 @@ type no detection reads, only the time is kept.
 """
 
 import glob
-import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -31,7 +30,13 @@ MEMORY_LIMIT = "320MB"
 FUTURE_MS = 10 * 60 * 1000
 """An event dated further past the wall clock moves neither NOW nor a watermark."""
 
-_REFUSED = (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException)
+_REFUSED = (
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.ConversionException,
+    duckdb.OutOfMemoryException,
+)
+"""What stops a group: one event of millions of levels takes all memory, and is found by halving."""
 _FAST = ("lines", "array", "eventbridge")
 
 
@@ -117,7 +122,7 @@ class MemoryLake:
         """See ``normalize.Reader``."""
         try:
             row = self.connection.execute(rereading(), {"line": line}).fetchone()
-        except duckdb.Error:
+        except _REFUSED:
             return ()  # DuckDB refuses it as well: a reject, counted by the caller
         return row or ()
 
@@ -144,8 +149,8 @@ class MemoryLake:
         if kind.layout == "empty":
             return
         if kind.layout == "foreign":
-            for delivery in group:
-                self._foreign(delivery, kind.remark)
+            remarks = {delivery.name: kind.remark for delivery in group}
+            self.totals = replace(self.totals, foreign={**self.totals.foreign, **remarks})
         elif kind.layout in _FAST:
             self._read_fast(kind, group)
         else:
@@ -176,12 +181,13 @@ class MemoryLake:
                 self._read_slowly(kind, delivery)
 
     def _readable(self, path: Path) -> str:
-        """Return a name of ``path`` that DuckDB does not take for a pattern of many.
+        """Return a name of ``path`` that DuckDB takes, and not for a pattern of many.
 
-        A file called ``l*.json`` would make it read its neighbors, and what they link to.
+        A file called ``l*.json`` would make it read its neighbors, and what they link to. A name
+        that is no UTF-8 it cannot take at all.
         """
         name = str(path.absolute())
-        if not glob.has_magic(name):
+        if not glob.has_magic(name) and name.isprintable():
             return name
         link = Path(self._scratch.name) / f"link-{self._links.setdefault(name, len(self._links))}"
         if not link.is_symlink():
@@ -200,7 +206,7 @@ class MemoryLake:
                 with chunk.open("wb") as out:
                     if copy_to(lines, out, CHUNK_BYTES) == 0:
                         break
-                self._stage([str(chunk)], Kind("uncompressed", "lines"))
+                self._stage([str(chunk)], Kind("uncompressed", "lines"), normalized=True)
                 self._drop_unusable(delivery)
                 self._keep()
         except OSError as error:
@@ -230,17 +236,20 @@ class MemoryLake:
                 for (text,) in batch:
                     number += 1
                     yield from self._normalizer.row(number, text, delivery.name)
+        except duckdb.OutOfMemoryException:
+            raise  # no fault of the file's
         except duckdb.Error as error:
             self._reject("damaged Parquet", delivery.name, str(error))
 
-    def _stage(self, files: Sequence[str], kind: Kind) -> None:
+    def _stage(self, files: Sequence[str], kind: Kind, *, normalized: bool = False) -> None:
         """Read ``files`` once: the time of every event, and the whole of the relevant ones.
 
         A list holds the event, since an empty list costs no room in the columns below it.
         """
         self.connection.execute(f"""
 CREATE OR REPLACE TEMP TABLE staged AS
-SELECT filename, {usable()} AS usable, {TIME.format("event.published")} AS event_ms,
+SELECT filename, {usable(normalized=normalized)} AS usable,
+       {TIME.format("event.published")} AS event_ms,
        CASE WHEN {self._relevant} THEN [event] ELSE [] END AS kept
 FROM {reader(files, kind.layout, kind.compression)}""")
 
@@ -266,8 +275,9 @@ FROM staged""")
     def _deduplicate(self) -> None:
         """Leave one row per ``uuid``: repeats are coalesced column by column, in any order.
 
-        Repeats agree on time and type. Another event under a ``uuid`` that is taken is a reject:
-        the earliest is kept.
+        Repeats agree on time and type. Where they disagree otherwise, success comes first, so that
+        no copy can take a sign-in back, and it is counted. Another event under a ``uuid`` that is
+        taken is a reject: the earliest is kept.
         """
         run = self.connection.execute
         run("""
@@ -286,8 +296,12 @@ SELECT uuid FROM events GROUP BY uuid HAVING count(*) > 1""")
 CREATE OR REPLACE TEMP TABLE single AS
 SELECT *, row_number() OVER (PARTITION BY uuid ORDER BY event_ms, event_type) AS place
 FROM (SELECT {", ".join(identity)}, {coalesced},
-             min(received_ms) AS received_ms, count(*) AS copies
-      FROM (SELECT *, md5(events::VARCHAR) AS digest FROM events WHERE uuid IN (FROM repeated))
+             min(received_ms) AS received_ms, count(*) AS copies,
+             count(DISTINCT upper(outcome_result)) > 1 OR count(DISTINCT actor_id) > 1
+               OR count(DISTINCT session_id) > 1 AS disagree
+      FROM (SELECT *, (upper(outcome_result) IS DISTINCT FROM 'SUCCESS')::INT
+                      || md5(events::VARCHAR) AS digest
+            FROM events WHERE uuid IN (FROM repeated))
       GROUP BY {", ".join(identity)})""")
         run("DELETE FROM events WHERE uuid IN (FROM repeated)")
         run(f"INSERT INTO events SELECT {', '.join(columns)} FROM single WHERE place = 1")
@@ -296,6 +310,12 @@ FROM (SELECT {", ".join(identity)}, {coalesced},
         others = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
         for (text,) in run(others).fetchall():
             self._reject("uuid of another event", "(in memory)", text)
+        unlike = (
+            "SELECT to_json(single)::VARCHAR FROM single WHERE place = 1 AND disagree ORDER BY uuid"
+        )
+        for (text,) in run(unlike).fetchall():
+            reason = "deliveries of one uuid disagree"
+            self._rejects.add(Problem(reason, "(in memory)", 0, used=True, text=text))
 
     def _reject(self, reason: str, name: str, text: str = "") -> None:
         self._rejects.add(Problem(reason, name, 0, used=False, text=text))
@@ -318,11 +338,14 @@ def _relevant(event_types: Sequence[str]) -> str:
 def _groups(
     deliveries: Iterable[Delivery], kind_of: Callable[[Delivery], Kind]
 ) -> Iterator[tuple[Kind, list[Delivery]]]:
-    """Yield runs of neighbors of one kind, bounded in bytes and files."""
-    for kind, run in itertools.groupby(deliveries, key=kind_of):
+    """Yield the deliveries of one kind together, in groups bounded in bytes and files."""
+    by_kind: dict[Kind, list[Delivery]] = {}
+    for delivery in deliveries:
+        by_kind.setdefault(kind_of(delivery), []).append(delivery)
+    for kind, alike in by_kind.items():
         group: list[Delivery] = []
         held = 0
-        for delivery in run:
+        for delivery in alike:
             group.append(delivery)
             held += _size(delivery)
             if held >= GROUP_BYTES or len(group) >= GROUP_FILES:

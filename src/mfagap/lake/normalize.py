@@ -190,24 +190,44 @@ def _has(event: Json, key: str) -> bool:
 def _rows(text: Iterator[str]) -> Iterator[Value]:
     """Yield each row of a CSV as an object of texts, empty cells left out."""
     csv.field_size_limit(min(MAX_EVENT_BYTES, sys.maxsize))
-    reader = csv.DictReader(_lines(text))
-    line = 2
-    try:
-        for row in reader:
-            cells = {key: cell for key, cell in row.items() if key and cell}
+    reader = csv.reader(_lines(text))
+    header: list[str] = []
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield Value(line, "", None, "not CSV")
+            continue
+        if not header:
+            header = row
+        elif len(row) > len(header):
+            yield Value(line, json.dumps(row), None, "more cells than the header has")
+        elif row:
+            pairs = zip(header, row, strict=False)
+            cells = {key: cell for key, cell in pairs if key and cell}
             yield Value(line, json.dumps(cells), cells)
-            line = reader.line_num + 1
-    except csv.Error:
-        yield Value(line, "", None, "not CSV")
 
 
 def _lines(text: Iterator[str]) -> Iterator[str]:
-    rest = ""
+    """Yield lines; a carriage return inside one is a space, and a line beyond reason is cut."""
+    parts: list[str] = []
+    held = 0
     for chunk in text:
-        *whole, rest = (rest + chunk).split("\n")
-        yield from (line + "\n" for line in whole)
-    if rest:
-        yield rest
+        *whole, rest = chunk.split("\n")
+        for line in whole:
+            parts.append(line.removesuffix("\r").replace("\r", " "))
+            yield "".join(parts) + "\n"
+            parts, held = [], 0
+        parts.append(rest)
+        held += len(rest)
+        if held > MAX_LINE:
+            yield "".join(parts) + "\n"
+            parts, held = [], 0
+    if any(parts):
+        yield "".join(parts)
 
 
 class _Window:

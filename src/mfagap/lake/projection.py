@@ -127,12 +127,13 @@ def _first_target(*types: str) -> str:
     return f"list_filter(targets, lambda t: lower(t.type) IN ({wanted}))[1]"
 
 
-def usable() -> str:
+def usable(*, normalized: bool) -> str:
     """Return the SQL condition under which an ``event`` can be used as the reader delivered it.
 
     What has no identity, no readable time, or another type where ``debugData`` or ``target``
     belong goes through ``normalize``, which tells why. (Any other object of the wrong type has
-    stopped the reader before.)
+    stopped the reader before.) So does what has neither actor nor outcome, which may hold them
+    under flat keys; ``normalized`` says that it has been there.
     """
     identity = " AND ".join(
         f"regexp_matches(event.{name}, '^[\\s\\pZ]*[^\\s\\pZ{{\\[]')" for name in IDENTITY
@@ -140,6 +141,7 @@ def usable() -> str:
     return f"""({identity}
   AND regexp_full_match(trim(event.uuid), {quote(UUID_FORM)})
   AND {TIME.format("event.published")} IS NOT NULL
+  AND ({str(normalized).lower()} OR event.actor IS NOT NULL OR event.outcome IS NOT NULL)
   AND coalesce(left(event.debugContext.debugData::VARCHAR, 1), '{{') IN ('{{', 'n')
   AND coalesce(left(event.target::VARCHAR, 1), '[') IN ('[', 'n')
   AND coalesce(len(list_filter(json_type(event.target, '$[*]'), lambda t: t <> 'OBJECT')), 0) = 0

@@ -39,6 +39,9 @@ WRAPPERS: tuple[Path, ...] = (
     ("message",),  # Logstash and older Beats: the event as text
 )
 
+TEXTS: tuple[Path, ...] = (("event", "original"), ("event.original",), ("_raw",))
+"""Where a row may hold the whole event as text."""
+
 ALIASES: dict[str, Path] = {
     "timestamp": ("published",),
     "clientip": ("client", "ipAddress"),
@@ -102,6 +105,12 @@ def unwrap(value: object, depth: int = 0) -> Iterator[Json | None]:
             yield from unwrap(item, depth + 1)
         return
     document = cast("Json", value)
+    # A row that holds the whole event as text may repeat some of it in columns of its own.
+    for path in TEXTS:
+        inner = _inside(document, path)
+        if isinstance(inner, dict) and is_event(cast("Json", inner)):
+            yield cast("Json", inner)
+            return
     if is_event(document):
         yield document
         return
@@ -189,7 +198,8 @@ def canonical(event: Json) -> tuple[Json, list[str]]:
     A wrong value (a text where Okta has an object) is dropped; the rest of the event is kept.
     """
     wrong: list[str] = []
-    native = all(key in event for key in IDENTITY)
+    # Without an actor and an outcome of its own, the rest may stand under flat keys.
+    native = all(key in event for key in IDENTITY) and ("actor" in event or "outcome" in event)
     result = dict(event) if native else _respelled(event)
     for path in OBJECTS:
         parent = result

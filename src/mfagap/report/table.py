@@ -58,7 +58,7 @@ def render(
     table = Table(box=None, pad_edge=False, header_style="bold" if color else "")
     for name in ("SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS"):
         table.add_column(name, no_wrap=name not in ("USER", "ADDRESS"), overflow="fold")
-    for name in ("LET IN BY", "WHY", "CLIENT"):
+    for name in ("POLICY", "WHY", "CLIENT"):
         table.add_column(name, overflow="fold")
     for found in findings:
         table.add_row(*_cells(found), style=_STYLES[found.severity] if color else "")

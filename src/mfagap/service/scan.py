@@ -90,6 +90,8 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
             to_ms=FOREVER_MS if request.until is None else _time(request.until, now_ms, "--until"),
             watermark_ms=now_ms,
         )
+        if request.since is not None and request.until is not None and slot.to_ms <= slot.from_ms:
+            raise UsageError(f"--until {request.until} is not after --since {request.since}")
         evaluations = [evaluate(d, DuckDBEngine(lake.connection), slot) for d in detections]
     findings = [finding for evaluation in evaluations for finding in evaluation.findings]
     findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid, f.detection))

@@ -46,8 +46,9 @@ def discover(
         if text == "-":
             deliveries.append(_spool(stdin, scratch, "(standard input)"))
             continue
+        named = os.path.lexists(text)
         for path in _expand(text):
-            for delivery, why in _walk(path, scratch):
+            for delivery, why in _walk(path, scratch, named=named):
                 if why:
                     ignored.append((delivery.name, why))
                 elif delivery.path.resolve() not in seen:
@@ -68,28 +69,42 @@ def _expand(text: str) -> list[Path]:
     raise UsageError(f"no such file or folder: {text!r}")
 
 
-def _walk(path: Path, scratch: Path) -> Iterator[tuple[Delivery, str]]:
-    """Yield each file under ``path``, and why it is passed over (empty: it is not)."""
+def _walk(path: Path, scratch: Path, *, named: bool) -> Iterator[tuple[Delivery, str]]:
+    """Yield each file under ``path``, and why it is passed over (empty: it is not).
+
+    A pipe is waited for only where the caller ``named`` it, and not where a pattern found it.
+    """
     delivery = Delivery(path, str(path))
     if path.is_file():
         yield delivery, ""
         return
     if not path.is_dir():
-        if path.exists():  # a FIFO that the caller named, such as a shell's <(…)
+        if path.is_fifo() and named:  # such as a shell's <(…)
             with path.open("rb") as pipe:
                 yield _spool(pipe, scratch, str(path)), ""
         else:
-            yield delivery, "a link that leads nowhere"
+            yield delivery, "no regular file" if path.exists() else "a link that leads nowhere"
         return
     root = path.resolve()
     unreadable: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=unreadable.append):
         folders.sort()
+        for name in folders:
+            below = Path(folder, name)
+            if _is_link(below):
+                yield Delivery(below, str(below)), "a link to a folder"
         for name in sorted(files):
             file = Path(folder, name)
             yield Delivery(file, str(file)), _why_not(file, root)
     for error in unreadable:
         yield Delivery(path, str(error.filename)), f"cannot be read: {error.strerror}"
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # a name that is too long; the walk itself tells of it
+        return False
 
 
 def _why_not(file: Path, root: Path) -> str:
