@@ -169,7 +169,7 @@ decisions AS (
   GROUP BY v.start_uuid
 ),
 uses AS (
-  SELECT c.start_uuid AS start_uuid, MIN(c.uuid) AS uuid
+  SELECT c.start_uuid AS start_uuid, MIN('used=' || c.link || '=' || c.uuid || ';') AS note
   FROM chain AS c
   JOIN session_uses AS u ON c.event_type LIKE u.pattern
   WHERE c.outcome = 'SUCCESS' AND c.event_ms >= c.start_ms
@@ -320,7 +320,7 @@ facts AS (
     v.rule_name AS rule_name,
     COALESCE(d.allowed, 0) AS allowed, d.allowed_ms AS allowed_ms,
     COALESCE(d.challenged, 0) AS challenged,
-    CASE WHEN u.uuid IS NOT NULL THEN 1 ELSE 0 END AS used,
+    CASE WHEN u.note IS NOT NULL THEN 1 ELSE 0 END AS used, u.note AS use_note,
     x.note AS explanation, y.uuid AS denial_uuid, p.uuid AS idp_change_uuid,
     CASE WHEN f.is_before = 1 THEN NULL ELSE m.uuid END AS memory_uuid, k.kind AS client_kind,
     o.push_denied AS push_denied, o.mfa_not_passed AS mfa_not_passed, o.later_mfa AS later_mfa,
@@ -380,7 +380,9 @@ SELECT
     || CASE WHEN j.external_session_id LIKE 'trs%' THEN 'transient_session_id;' ELSE '' END
     AS confidence_reasons,
   j.mfa_link AS mfa_link, j.mfa_event AS mfa_event, j.explanation AS explanation,
-  COALESCE(j.push_denied, '') || COALESCE(j.mfa_not_passed, '') || COALESCE(j.later_mfa, '')
+  CASE WHEN j.mfa_status = 'single_factor' AND j.challenged = 1 AND j.allowed = 0
+       THEN COALESCE(j.use_note, '') ELSE '' END
+    || COALESCE(j.push_denied, '') || COALESCE(j.mfa_not_passed, '') || COALESCE(j.later_mfa, '')
     || COALESCE(j.radius, '') || COALESCE(j.ldap_interface, '')
     || COALESCE(j.delegated_password, '')
     || COALESCE('factor_enrolled=user=' || j.activation_uuid || ';', '')
