@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from tests.report.results import FINDING
-from tests.report.schema import SCHEMA, validated
+from tests.report.schema import SCHEMA, VALIDATOR, validated
 
 from mfagap.model import Reference
 from mfagap.report import document
@@ -55,7 +55,7 @@ def test_no_object_takes_an_unknown_key(path: tuple[Any, ...]) -> None:
     whole, inner = _inside(path)
     inner["surprise"] = 1
     with pytest.raises(ValidationError):
-        Draft202012Validator(SCHEMA).validate(whole)
+        VALIDATOR.validate(whole)
 
 
 @pytest.mark.parametrize("path", _paths(FULL), ids=str)
@@ -64,7 +64,7 @@ def test_every_key_is_required(path: tuple[Any, ...]) -> None:
         whole, inner = _inside(path)
         del inner[key]
         with pytest.raises(ValidationError):
-            Draft202012Validator(SCHEMA).validate(whole)
+            VALIDATOR.validate(whole)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_another_word_is_refused(path: tuple[Any, ...], value: object) -> None:
     whole, inner = _inside(path[:-1])
     inner[path[-1]] = value
     with pytest.raises(ValidationError):
-        Draft202012Validator(SCHEMA).validate(whole)
+        VALIDATOR.validate(whole)

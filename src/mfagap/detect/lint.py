@@ -59,8 +59,9 @@ def schema() -> dict[str, Any]:
 def _against_schema(document: Document) -> Iterator[ContentError]:
     from jsonschema import Draft202012Validator
 
-    validator = Draft202012Validator(schema())
-    for error in sorted(validator.iter_errors(document.data), key=lambda e: list(map(str, e.path))):
+    validator: Any = Draft202012Validator(schema())  # its stubs leave iter_errors partly untyped
+    errors: list[Any] = list(validator.iter_errors(document.data))
+    for error in sorted(errors, key=lambda e: list(map(str, e.path))):
         path: Key = tuple(error.absolute_path)
         if error.validator == "additionalProperties":
             known: dict[str, Any] = error.schema["properties"]
