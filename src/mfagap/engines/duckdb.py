@@ -19,7 +19,6 @@ class DuckDBEngine:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         """See the class."""
         self.connection = connection
-        self._lists: Mapping[str, ContentList] = {}
 
     def run(
         self, sql: str, parameters: Mapping[str, int], lists: Mapping[str, ContentList]
@@ -36,10 +35,8 @@ class DuckDBEngine:
         """
         used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
         try:
-            if lists != self._lists:
-                for name, rows in lists.items():
-                    self._create(name, rows)
-                self._lists = lists
+            for name, rows in lists.items():
+                self._create(name, rows)
             result = self.connection.execute(sql, used)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
