@@ -176,14 +176,19 @@ def panther_lower(events: Sequence[Event]) -> bytes:
 
 def parquet(events: Sequence[Event]) -> bytes:
     """Parquet with a column for each top-level field; objects as JSON text."""
+    return parquet_of(ndjson(events), {key for event in events for key in event})
+
+
+def parquet_of(lines: bytes, columns: Iterable[str]) -> bytes:
+    """The same of NDJSON, whose objects stay as they are spelled."""
     import duckdb
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "rows.ndjson"), Path(folder, "rows.parquet")
-        source.write_bytes(ndjson(events))
-        columns = dict.fromkeys(sorted({key for event in events for key in event}), "VARCHAR")
+        source.write_bytes(lines)
+        types = dict.fromkeys(sorted(columns), "VARCHAR")
         with duckdb.connect() as connection:
-            rows = connection.read_json(str(source), columns=columns, format="newline_delimited")
+            rows = connection.read_json(str(source), columns=types, format="newline_delimited")
             rows.write_parquet(str(target))
         return target.read_bytes()
 
@@ -195,7 +200,7 @@ def _csv(rows: Iterable[dict[str, str]]) -> bytes:
     writer = csv.DictWriter(out, names)
     writer.writeheader()
     writer.writerows(listed)
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8", "replace")
 
 
 SHAPES: tuple[Callable[[Sequence[Event]], bytes], ...] = (

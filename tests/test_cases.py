@@ -1,6 +1,7 @@
 """Every detection's cases pass, and a wrong expectation or a wrong case file does not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tests.detect.shipped import broken
 from mfagap.cases.load import Case, load
 from mfagap.cases.run import run
 from mfagap.cases.templates import Templates
+from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import folders, load_all
 from mfagap.errors import ContentError, SettingsError
 from mfagap.model import Detection
@@ -97,7 +99,9 @@ def _differences(file: Path) -> tuple[str, ...]:
 def test_what_a_case_holds(file: Path) -> None:
     (case,) = load(file.parent.parent, _templates())
     assert (case.name, case.file) == ("step_up", str(file))
-    assert case.now_ms - case.clock_ms == 2 * 60 * 60 * 1000
+    assert rfc3339(case.now_ms) == "2026-01-15T14:00:00.000Z"
+    assert rfc3339(case.slot.from_ms) == "2026-01-12T14:00:00.000Z"
+    assert (case.slot.to_ms, case.slot.watermark_ms) == (case.now_ms + 1, case.now_ms)
     assert len(case.events) == 6
     assert list(case.ids) == ["start", "policy", "mfa", "script", "event5"]
     assert case.events[0]["published"] == "2026-01-15T12:00:00.000Z"
@@ -230,6 +234,23 @@ def test_now_settles(file: Path) -> None:
     assert 'script.mfa_status: expected "single_factor", found "unsettled"' in _differences(file)
 
 
+def test_until_ends_the_slot(file: Path) -> None:
+    broken(file, "settings:", "until: +10m\nsettings:")
+    assert _differences(file) == (
+        "script: expected single_factor, found nothing",
+        'alerts: expected [{"key": "00u1bob", "severity": "high", "findings": ["script"]}], '
+        "found []",
+    )
+
+
+def test_a_start_that_is_found_twice_fails(file: Path) -> None:
+    detection = load_all()[0]
+    twice = "FROM judged AS j CROSS JOIN (SELECT 1 AS x UNION ALL SELECT 2 AS x) AS t"
+    doubled = detection.query.replace("FROM judged AS j", twice)
+    (outcome,) = run(replace(detection, query=doubled), load(file.parent.parent, _templates()))
+    assert outcome.differences[:2] == ("start: found 2 times", "script: found 2 times")
+
+
 def test_settings_that_are_off(file: Path) -> None:
     broken(file, "trusted_api_tokens: []", "trusted_api_tokenz: []")
     with pytest.raises(SettingsError, match=r"step_up\.yml: detections\..* no list 'trusted_api_t"):
@@ -243,7 +264,7 @@ def test_settings_that_are_off(file: Path) -> None:
             "clock: ",
             "owner: me\nclock: ",
             0,
-            "unknown key 'owner'; known are: clock, events, expect, now, settings, summary",
+            "unknown key 'owner'; known are: clock, events, expect, now, settings, summary, until",
         ),
         (
             "at: +12s }",
@@ -289,6 +310,7 @@ def test_settings_that_are_off(file: Path) -> None:
         ("2026-01-15T12:00:00Z", "2026-01-15T12:00:00", 0, "'2026-01-15T12:00:00' needs an offset"),
         ("2026-01-15T12:00:00Z", "1768478400", 0, ""),
         ("clock: ", "now: soon\nclock: ", 1, "'soon' is no duration; "),
+        ("clock: ", "until: soon\nclock: ", 1, "'soon' is no duration; "),
         ("clock: ", "summary: twice\nclock: ", 0, "key 'summary' is given twice"),
         ("id: mfa, ", "id: mfa, id: mfa, ", 0, "key 'id' is given twice"),
         ("  - { id: mfa, from: mfa, at: +12s }", "  - mfa", 0, "must be a mapping"),

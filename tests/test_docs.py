@@ -13,7 +13,15 @@ from mfagap.detect.load import load_all
 from mfagap.errors import MfagapError
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("scan", "detections", "detections list", "detections show", "detections lint", "test")
+COMMANDS = (
+    "scan",
+    "detections",
+    "detections list",
+    "detections show",
+    "detections lint",
+    "detections sql",
+    "test",
+)
 
 
 def _text(name: str) -> str:

@@ -133,7 +133,8 @@ def test_version(run: Run) -> None:
 
 
 def test_an_interrupt_ends_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> list[Path]:
+    def interrupted(own: Path | None = None) -> list[Path]:
+        del own
         raise KeyboardInterrupt
 
     monkeypatch.setattr(load, "folders", interrupted)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mfagap.detect.document import Key, read
+from mfagap.detect.document import MAX_BYTES, Key, read
 from mfagap.errors import ContentError
 
 TEXT = """\
@@ -104,7 +104,11 @@ def test_an_empty_file_is_null(file: Path) -> None:
         ("a: 1\nb: [1, 2\n", "3: no YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\n b: 2\n", "2: no YAML: mapping values are not allowed here"),
         ("a: 1\n---\nb: 2\n", "2: no YAML: but found another document"),
-        ("a: *b\n", "1: no YAML: found undefined alias 'b'"),
+        ("a: *b\n", "1: no YAML: an alias, which is not taken here; write the value out"),
+        (
+            "a: &b 1\nc: [*b]\n",
+            "2: no YAML: an alias, which is not taken here; write the value out",
+        ),
     ],
 )
 def test_what_is_off_has_a_line(file: Path, text: str, message: str) -> None:
@@ -130,3 +134,38 @@ def test_no_file(file: Path) -> None:
     with pytest.raises(ContentError, match=r"x\.yml: cannot be read: .*No such file") as caught:
         read(file)
     assert caught.value.line is None
+
+
+def test_aliases_do_not_multiply(file: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ContentError, match=r"x\.yml:2: no YAML: an alias"):
+        read(file)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "[" * 5000 + "]" * 5000, "- " * 5000])
+def test_deep_nesting(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ContentError, match=r"x\.yml: is nested too deeply"):
+        read(file)
+
+
+def test_a_number_without_end(file: Path) -> None:
+    file.write_text("a: " + "9" * 5000, encoding="utf-8")
+    with pytest.raises(ContentError, match=r"x\.yml: holds a number that is too long"):
+        read(file)
+
+
+def test_the_longest_file(file: Path) -> None:
+    file.write_text("a: " + "é" * (MAX_BYTES // 2 - 2) + "x", encoding="utf-8")
+    assert file.stat().st_size == MAX_BYTES
+    assert len(read(file).data["a"]) == MAX_BYTES // 2 - 1
+    file.write_text("a: " + "é" * (MAX_BYTES // 2 - 1), encoding="utf-8")
+    with pytest.raises(ContentError, match=r"x\.yml: is longer than 1 MiB"):
+        read(file)
+
+
+def test_line_ends_of_every_kind(file: Path) -> None:
+    file.write_bytes(b"a: |\r\n  one\r\n  two\rb: 2\n")
+    assert read(file).data == {"a": "one\ntwo\n", "b": 2}

@@ -4,8 +4,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.detect.shipped import ID, broken, copied
 
-from mfagap.detect.lint import ADS, problems, schema
-from mfagap.detect.load import folders
+from mfagap.detect.lint import ADS, problems
+from mfagap.detect.load import folders, schema
 
 
 @pytest.fixture

@@ -231,14 +231,20 @@ def test_a_file_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
 
 
 def test_long_lines(tmp_path: Path) -> None:
-    """Up to 32 MiB are used, more is a reject, and neither costs its neighbors."""
-    fits = json.dumps(start("fits", zz="x" * (20 * MIB)))
-    huge = json.dumps(start("huge", zz="x" * (50 * MIB)))
-    lines = [json.dumps(start("a")), fits, json.dumps(start("b")), huge, json.dumps(start("c"))]
+    """Up to 8 MiB are used, more is a reject, and neither costs its neighbors."""
+    fits, large, huge = (
+        json.dumps(start(name, zz="x" * (size * MIB)))
+        for name, size in (("fits", 7), ("large", 20), ("huge", 50))
+    )
+    lines = [json.dumps(start("a")), fits, json.dumps(start("b")), large, huge]
+    lines.append(json.dumps(start("c")))
     found = read(tmp_path, {"long": "\n".join(lines).encode()})
     assert list(found.rows) == ["a", "b", "c", "fits"]
-    assert found.places == [("long", 4, "longer than 32 MiB", False)]
-    assert found.rejects[0]["text"] == huge
+    assert found.places == [
+        ("long", 4, "an event longer than 8 MiB", False),
+        ("long", 5, "longer than 32 MiB", False),
+    ]
+    assert [reject["text"] for reject in found.rejects] == [large, huge]
 
 
 def test_a_long_line_that_is_no_json_costs_no_neighbor(tmp_path: Path) -> None:

@@ -206,3 +206,11 @@ def test_what_this_call_writes_is_no_input() -> None:
     found = find("logs", "logs/a.json", exclude=exclude)
     assert names(found) == ["logs/b.json", "logs/sub/deep/d"]
     assert found.ignored == ()
+
+
+def test_a_file_that_vanishes_has_no_size(logs: Path) -> None:
+    found = find("logs")
+    before = found.total_bytes
+    size = (logs / "b.json").stat().st_size
+    (logs / "b.json").unlink()
+    assert found.total_bytes == before - size > 0

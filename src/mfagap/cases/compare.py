@@ -1,6 +1,7 @@
 """Compares what a case expects with what was found: exactly, and in words."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,18 @@ from mfagap.model import ALERTING, Alert, Evaluation, Finding, Reference
 
 def differences(case: Case, evaluation: Evaluation, made: Iterable[Alert]) -> tuple[str, ...]:
     """Return each difference between what ``case`` expects and what was found."""
-    return tuple(_differences(_expected(case), _found(case, evaluation, made)))
+    return (
+        *_repeated(case, evaluation),
+        *_differences(_expected(case), _found(case, evaluation, made)),
+    )
+
+
+def _repeated(case: Case, evaluation: Evaluation) -> Iterator[str]:
+    """Yield each start of which there is more than one finding."""
+    times = Counter(finding.uuid for finding in evaluation.findings)
+    for label, event_id in case.ids.items():
+        if times[event_id] > 1:
+            yield f"{label}: found {times[event_id]} times"
 
 
 def _expected(case: Case) -> dict[str, Any]:

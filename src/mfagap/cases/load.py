@@ -5,6 +5,7 @@
     summary: what it shows, in a sentence
     clock: 2026-01-15T12:00:00Z      # the moment that offsets count from
     now: +2h                         # when it is judged (default); what arrives later is unseen
+    until: +1h                       # starts before this are judged; left out, all up to now
     settings:                        # as under [detections.<id>] in a settings file
       lists: {trusted_api_tokens: [{api_token_id: 00T1}]}
     events:
@@ -31,8 +32,9 @@ from mfagap.cases.templates import Event, Templates, put
 from mfagap.detect.document import Document, read
 from mfagap.detect.durations import seconds
 from mfagap.detect.evaluate import rfc3339
+from mfagap.model import Slot
 
-_KEYS = {"summary", "clock", "now", "settings", "events", "expect"}
+_KEYS = {"summary", "clock", "now", "until", "settings", "events", "expect"}
 _EVENT_KEYS = {"id", "from", "at", "arrives", "times", "set"}
 _EXPECT_KEYS = {"findings", "alerts", "skipped"}
 _FINDING_KEYS = {
@@ -40,6 +42,7 @@ _FINDING_KEYS = {
     *("mfa", "explanation", "annotations", "policy"),
 }
 _ALERT_KEYS = {"key", "severity", "findings"}
+_REACH_MS = 3 * 24 * 60 * 60 * 1000
 _NAMESPACE = uuid.UUID("6f7f4f9e-1f0a-5d0c-9d55-2b1f6b3c0d11")
 
 
@@ -50,12 +53,20 @@ class Case:
     name: str
     summary: str
     file: str
-    clock_ms: int
     now_ms: int
+    until_ms: int
     settings: Mapping[str, Any]
     events: tuple[Event, ...]
     ids: Mapping[str, str]
     expect: Mapping[str, Any]
+
+    @property
+    def slot(self) -> Slot:
+        """The starts that are judged: of three days, reckoned from ``now``.
+
+        So cases whose times are shifted to one ``now`` share a slot; see ``together``.
+        """
+        return Slot(self.now_ms - _REACH_MS, self.until_ms, self.now_ms)
 
 
 def load(folder: Path, templates: Templates) -> list[Case]:
@@ -77,6 +88,7 @@ def _case(document: Document, templates: Templates) -> Case:
     try:
         clock = _clock(data["clock"])
         now = clock + timedelta(seconds=_offset(data.get("now", "+2h")))
+        until = clock + timedelta(seconds=_offset(data["until"])) if "until" in data else None
     except (TypeError, ValueError) as error:
         raise document.error(str(error), ("clock",)) from error
     ids: dict[str, str] = {}
@@ -97,8 +109,8 @@ def _case(document: Document, templates: Templates) -> Case:
         name=name,
         summary=data["summary"],
         file=document.file,
-        clock_ms=_ms(clock),
         now_ms=_ms(now),
+        until_ms=_ms(now) + 1 if until is None else _ms(until),
         settings=data.get("settings") or {},
         events=tuple(events),
         ids=ids,

@@ -11,12 +11,11 @@ from mfagap.cases.compare import differences
 from mfagap.cases.load import Case
 from mfagap.detect.customize import customize
 from mfagap.detect.evaluate import evaluate
-from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.engines.sandbox import Sandbox
 from mfagap.lake.memory import MemoryLake
+from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
-from mfagap.model import Delivery, Detection, Slot
-
-DAY_MS = 24 * 60 * 60 * 1000
+from mfagap.model import Delivery, Detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,11 @@ def run(detection: Detection, cases: Iterable[Case]) -> Iterator[Outcome]:
 def _run(detection: Detection, case: Case, file: Path) -> Outcome:
     file.write_text("".join(json.dumps(event) + "\n" for event in case.events), encoding="utf-8")
     customized = customize(detection, case.settings, case.file)
-    with Rejects() as rejects, MemoryLake(rejects, case.now_ms) as lake:
+    columns = named_in(customized.query)
+    with Rejects() as rejects, MemoryLake(rejects, case.now_ms, columns) as lake:
         lake.load([Delivery(file, case.name)], customized.event_types)
         lake.forget_after(case.now_ms)
-        slot = Slot(case.clock_ms - DAY_MS, case.now_ms + 1, case.now_ms)
-        evaluation = evaluate(customized, DuckDBEngine(lake.connection), slot)
+        evaluation = evaluate(customized, Sandbox(lake.connection), case.slot)
         problems = [f"the case's own events are off: {reason.reason}" for reason in rejects.counts]
     made = alerts.group(customized, evaluation.findings)
     return Outcome(case, (*problems, *differences(case, evaluation, made)))

@@ -1,4 +1,4 @@
-"""``mfagap detections``: list, show and lint."""
+"""``mfagap detections``: list, show, lint, and the query for a warehouse."""
 
 import argparse
 import sys
@@ -7,19 +7,29 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mfagap.errors import ContentError
 from mfagap.model import Detection
+
+MAX_LINE = 10_000
+DIALECTS = (
+    *("bigquery", "clickhouse", "databricks", "duckdb"),
+    *("postgres", "snowflake", "spark", "trino"),
+)
+"""The keys of ``engines.dialects.DIALECTS``, which would import sqlglot for ``--help``."""
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "detections", help="list, show and lint the detections", description=__doc__
+        "detections", help="list, show, lint and translate the detections", description=__doc__
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="one line for each detection")
+    _own(listing, "list those in this folder too")
     listing.set_defaults(run=run_list)
     showing = actions.add_parser("show", help="all that an analyst wants to know of one detection")
     showing.add_argument("id", metavar="ID", help="as `list` prints it")
+    _own(showing, "look in this folder too")
     showing.set_defaults(run=run_show)
     linting = actions.add_parser(
         "lint",
@@ -34,16 +44,36 @@ def add_to(commands: Any) -> None:
         metavar="FOLDER",
         help="default: those that ship with mfagap",
     )
+    _own(linting, "check every detection in this folder")
     linting.set_defaults(run=run_lint)
+    translating = actions.add_parser(
+        "sql",
+        help="the query of one detection for a warehouse",
+        description="Print the query of one detection for a warehouse, with its lists inside and "
+        "its parameters as the warehouse's Python driver takes them.",
+    )
+    translating.add_argument("id", metavar="ID", help="as `list` prints it")
+    translating.add_argument(
+        "--dialect", choices=DIALECTS, default="duckdb", help="default: %(default)s"
+    )
+    _own(translating, "look in this folder too")
+    translating.set_defaults(run=run_sql)
+
+
+def _own(action: argparse.ArgumentParser, what: str) -> None:
+    action.add_argument("--detections", type=Path, metavar="DIR", help=what)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Print one line for each detection."""
+    """Print one line for each detection.
+
+    Raises:
+        MfagapError: A folder or a detection in it is off.
+    """
     from mfagap.detect.load import load_all
 
-    del arguments
-    for detection in load_all():
-        print(f"{detection.id}  {detection.severity.word}  {detection.status}  {detection.title}")
+    for found in load_all(arguments.detections):
+        _print(f"{found.id}  {found.severity.word}  {found.status}  {found.title}")
     return 0
 
 
@@ -52,36 +82,85 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     Raises:
         UsageError: There is none of that id.
+        MfagapError: A folder or a detection in it is off.
     """
     from mfagap.detect.load import find
 
-    print("\n".join(_page(find(arguments.id))))
+    for text in _page(find(arguments.id, arguments.detections)):
+        for line in text.split("\n"):
+            _print(line)
     return 0
 
 
-def run_lint(arguments: argparse.Namespace) -> int:
-    """Print each problem; return 1 where there is one."""
-    from mfagap.cases.load import load as load_cases
-    from mfagap.cases.templates import Templates
-    from mfagap.detect.lint import problems
-    from mfagap.detect.load import folders
-    from mfagap.errors import ContentError
+def run_sql(arguments: argparse.Namespace) -> int:
+    """Print the query of one detection in a dialect.
 
-    given: list[Path] = arguments.folders
+    Raises:
+        UsageError: There is none of that id.
+        EngineError: The query cannot be translated.
+        MfagapError: A folder or a detection in it is off.
+    """
+    from mfagap.detect.load import find
+    from mfagap.engines.dialects import document
+
+    sql = document(find(arguments.id, arguments.detections), arguments.dialect)
+    for line in sql.removesuffix("\n").split("\n"):
+        _print(line)
+    return 0
+
+
+def _print(line: str) -> None:
+    """Print ``line``; whoever wrote a detection may want to steer the terminal."""
+    from mfagap.report.clean import terminal
+
+    print(terminal(line, MAX_LINE))
+
+
+def run_lint(arguments: argparse.Namespace) -> int:
+    """Print each problem; return 1 where there is one.
+
+    Raises:
+        UsageError: The folder of detections is not there, or holds none.
+    """
+    from mfagap.detect.load import folders, folders_in
+
+    given: list[Path] = list(arguments.folders)
+    if arguments.detections:
+        given += folders_in(arguments.detections)
     count = 0
     checked = given or folders()
     for folder in checked:
-        found = list(problems(folder))
-        try:
-            if not load_cases(folder, Templates()):
-                found.append(ContentError("has no case", str(folder / "cases")))
-        except ContentError as error:
-            found.append(error)
-        for problem in found:
-            print(problem)
-        count += len(found)
+        for problem in _problems(folder, shipped=not given):
+            _print(str(problem))
+            count += 1
     print(f"{len(checked)} checked, {count} problem{'' if count == 1 else 's'}", file=sys.stderr)
     return 1 if count else 0
+
+
+def _problems(folder: Path, *, shipped: bool) -> Iterator[ContentError]:
+    """Yield each problem of ``folder``; one that does not ship with mfagap may hold no traps."""
+    from mfagap.cases import survivors
+    from mfagap.cases.load import load as load_cases
+    from mfagap.cases.templates import Templates
+    from mfagap.detect.lint import problems
+    from mfagap.detect.load import confined
+
+    try:
+        if not shipped:
+            confined(folder)
+    except ContentError as error:
+        yield error
+        return
+    yield from problems(folder)
+    try:
+        if not load_cases(folder, Templates()):
+            yield ContentError("has no case", str(folder / "cases"))
+    except ContentError as error:
+        yield error
+    try:
+        survivors.load(folder)
+    except ContentError as error:
+        yield error
 
 
 def _page(detection: Detection) -> Iterator[str]:

@@ -16,6 +16,7 @@ FORMATS = ("table", "json", "jsonl", "csv")
 SUFFIXES = {".txt": "table", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 LEVELS = ("low", "medium", "high", "critical")
 FAIL_ON_EXIT = 10
+MAX_LINE = 10_000
 
 DESCRIPTION = """\
 Read Okta System Log events and show the sessions that skipped MFA.
@@ -83,6 +84,12 @@ def add_to(commands: Any) -> None:
         "--config", type=Path, metavar="FILE", help="settings (TOML; default: MFAGAP_CONFIG)"
     )
     parser.add_argument(
+        "--detections",
+        type=Path,
+        metavar="DIR",
+        help="run the detections in this folder too; see `mfagap detections lint`",
+    )
+    parser.add_argument(
         "--quiet", "-q", action="store_true", help="no progress, no notes on the input; counts only"
     )
     parser.set_defaults(run=run)
@@ -97,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mfagap import settings
     from mfagap.model import Severity
     from mfagap.report import document, summary
+    from mfagap.report.clean import terminal
     from mfagap.service.scan import Request, scan
 
     chosen = _format(arguments)
@@ -110,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         rejects=arguments.rejects,
         outputs=[arguments.output] if arguments.output else [],
         settings=configured,
+        detections=arguments.detections,
     )
     with _progress(quiet=arguments.quiet) as progress:
         result = scan(request, progress)
@@ -127,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         for line in summary.notes(result):
             print(line, file=sys.stderr)
-    print(summary.counts(result), file=sys.stderr)
+    print(terminal(summary.counts(result), MAX_LINE), file=sys.stderr)  # skip reasons are a query's
     if arguments.fail_on:
         least = Severity[arguments.fail_on.upper()]
         if any(alert.severity >= least for alert in result.alerts):

@@ -1,6 +1,7 @@
 """YAML documents that know the line of each value, read by YAML 1.2's core rules.
 
-``no`` and ``on`` are texts, a date is a text, and a key given twice is an error.
+``no`` and ``on`` are texts, a date is a text, and a key given twice is an error. So is an alias,
+since ten lines of them stand for billions of values.
 """
 
 import re
@@ -13,6 +14,7 @@ import yaml
 from mfagap.errors import ContentError
 
 Key = tuple[str | int, ...]
+MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,55 @@ class Document:
         return ContentError(message, self.file, self.line(path))
 
 
+class _Loader(yaml.SafeLoader):
+    """Stops at an alias."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """See the class."""
+        if self.check_event(yaml.AliasEvent):
+            event: Any = cast("Any", self).peek_event()  # its stub leaves this untyped
+            problem = "an alias, which is not taken here; write the value out"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def text_of(path: Path) -> str:
+    """Return the text of the file ``path``.
+
+    Raises:
+        ContentError: The file cannot be read, is no UTF-8, or is longer than 1 MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ContentError("is longer than 1 MiB", str(path))
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"cannot be read: {error}", str(path)) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read(path: Path) -> Document:
     """Read the YAML file ``path``.
 
     Raises:
-        ContentError: The file cannot be read, is no YAML, or gives a key twice.
+        ContentError: The file cannot be read, is no YAML, gives a key twice, or uses an alias.
     """
+    text = text_of(path)
+    lines: dict[Key, int] = {}
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"cannot be read: {error}", str(path)) from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
+        data = None if node is None else _value(node, (), lines, str(path))
+    except RecursionError as error:
+        raise ContentError("is nested too deeply", str(path)) from error
+    except ValueError as error:  # int takes no more than 4300 digits
+        raise ContentError(f"holds a number that is too long: {error}", str(path)) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ContentError(f"no YAML: {error.problem}", str(path), line) from error
     except yaml.YAMLError as error:
         raise ContentError(f"no YAML: {error}", str(path)) from error
-    lines: dict[Key, int] = {}
-    data = None if node is None else _value(node, (), lines, str(path))
     return Document(data, lines, str(path))
 
 

@@ -1,15 +1,14 @@
 """Checks a detection folder: each problem names file and line."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mfagap.detect.attack import Attack
-from mfagap.detect.document import Document, Key, read
+from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.durations import seconds
-from mfagap.detect.load import content, technique
+from mfagap.detect.load import form_errors, technique
 from mfagap.engines.portable import faults
 from mfagap.errors import ContentError
 
@@ -39,7 +38,7 @@ def problems(folder: Path) -> Iterator[ContentError]:
     except ContentError as error:
         yield error
         return
-    wrong = list(_against_schema(document))
+    wrong = list(form_errors(document))
     yield from wrong
     if not wrong:
         yield from _times(document)
@@ -49,27 +48,6 @@ def problems(folder: Path) -> Iterator[ContentError]:
         if document.data["id"] != folder.name:
             yield document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
     yield from _readme(folder / "README.md")
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of ``detection.yml``."""
-    return json.loads((content() / "schemas" / "detection.schema.json").read_text("utf-8"))
-
-
-def _against_schema(document: Document) -> Iterator[ContentError]:
-    from jsonschema import Draft202012Validator
-
-    validator: Any = Draft202012Validator(schema())  # its stubs leave iter_errors partly untyped
-    errors: list[Any] = list(validator.iter_errors(document.data))
-    for error in sorted(errors, key=lambda e: list(map(str, e.path))):
-        path: Key = tuple(error.absolute_path)
-        if error.validator == "additionalProperties":
-            known: dict[str, Any] = error.schema["properties"]
-            for key in sorted(set(error.instance) - set(known)):
-                yield document.error(f"unknown key {key!r}", (*path, key))
-        else:
-            where = ".".join(str(part) for part in path)
-            yield document.error(f"{where}: {error.message}" if where else error.message, path)
 
 
 def _times(document: Document) -> Iterator[ContentError]:
@@ -107,9 +85,9 @@ def _lists(document: Document) -> Iterator[ContentError]:
 
 def _query(document: Document, path: Path) -> Iterator[ContentError]:
     try:
-        sql = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        yield ContentError(f"cannot be read: {error}", str(path))
+        sql = text_of(path)
+    except ContentError as error:
+        yield error
         return
     lists = document.data["lists"]
     for fault in faults(sql, tables={"events", *lists}, parameters=set(PARAMETERS)):
@@ -136,9 +114,9 @@ def _covers(declared: str, kind: str) -> bool:
 
 def _readme(path: Path) -> Iterator[ContentError]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        yield ContentError(f"cannot be read: {error}", str(path))
+        text = text_of(path)
+    except ContentError as error:
+        yield error
         return
     headings = re.findall(r"^##\s+(.+?)\s*$", text, flags=re.MULTILINE)
     for heading in ADS:

@@ -1,10 +1,13 @@
 """Loads detection folders: ``detection.yml`` and ``query.sql`` to a ``Detection``."""
 
+import json
+import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mfagap.detect.document import Document, read
+from mfagap.detect.document import Document, Key, read, text_of
 from mfagap.detect.durations import seconds
 from mfagap.errors import ContentError, UsageError
 from mfagap.model import ContentList, Detection, Severity, Technique
@@ -15,32 +18,121 @@ def content() -> Path:
     return Path(str(resources.files("mfagap"))) / "content"
 
 
-def folders() -> list[Path]:
-    """Return the folder of every detection, sorted by id."""
-    return sorted(path.parent for path in (content() / "detections").glob("*/detection.yml"))
+def folders(own: Path | None = None) -> list[Path]:
+    """Return the folder of every detection, sorted by id.
+
+    Args:
+        own: A folder of detection folders, beside those that ship with mfagap.
+
+    Raises:
+        UsageError: ``own`` holds no detection, or one of an id that ships with mfagap.
+    """
+    shipped = [path.parent for path in (content() / "detections").glob("*/detection.yml")]
+    added = [] if own is None else folders_in(own)
+    taken = {folder.name for folder in shipped}
+    for folder in added:
+        if folder.name in taken:
+            raise UsageError(f"{folder}: a detection of this id ships with mfagap; rename yours")
+    return sorted([*shipped, *added], key=lambda folder: folder.name)
 
 
-def load_all() -> list[Detection]:
+def folders_in(own: Path) -> list[Path]:
+    """Return the detection folders in the folder ``own``, sorted by id.
+
+    Raises:
+        UsageError: There is no such folder, or no detection in it.
+    """
+    if not own.is_dir():
+        raise UsageError(f"no such folder: {str(own)!r}")
+    found = {
+        path.parent for name in ("detection.yml", "query.sql") for path in own.glob(f"*/{name}")
+    }
+    if not found:
+        raise UsageError(f"{own}: holds no detection; expected <id>/detection.yml in it")
+    return sorted(found)
+
+
+def load_all(own: Path | None = None) -> list[Detection]:
     """Return every detection, sorted by id.
 
+    Args:
+        own: See ``folders``.
+
     Raises:
+        UsageError: See ``folders``.
         ContentError: A folder is off.
     """
-    return [load(folder) for folder in folders()]
+    return [_load(folder, own) for folder in folders(own)]
 
 
-def find(detection_id: str) -> Detection:
+def find(detection_id: str, own: Path | None = None) -> Detection:
     """Return the detection called ``detection_id``.
 
+    Args:
+        detection_id: The name of its folder.
+        own: See ``folders``.
+
     Raises:
-        UsageError: There is none; names those that there are.
+        UsageError: There is none; names those that there are. See also ``folders``.
         ContentError: Its folder is off.
     """
-    for folder in folders():
+    known = folders(own)
+    for folder in known:
         if folder.name == detection_id:
-            return load(folder)
-    known = ", ".join(folder.name for folder in folders())
-    raise UsageError(f"no detection is called {detection_id!r}; there are: {known}")
+            return _load(folder, own)
+    names = ", ".join(folder.name for folder in known)
+    raise UsageError(f"no detection is called {detection_id!r}; there are: {names}")
+
+
+def _load(folder: Path, own: Path | None) -> Detection:
+    """Return the detection in ``folder``; one that does not ship with mfagap is checked first."""
+    if own is not None and folder.parent == own:
+        confined(folder)
+        document = read(folder / "detection.yml")
+        for error in form_errors(document):
+            raise error
+        if document.data["id"] != folder.name:
+            raise document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
+    return load(folder)
+
+
+def confined(folder: Path) -> None:
+    """Check that all in ``folder`` is in it: no link leads out of it, and nothing is waited for.
+
+    Raises:
+        ContentError: A file is a link that leaves the folder, or is no regular file.
+    """
+    root = os.path.realpath(folder)
+    if folder.is_symlink() and not root.startswith(os.path.realpath(folder.parent) + os.sep):
+        raise ContentError("a link that leaves the folder", str(folder))
+    for parent, below, files in os.walk(folder):
+        for path in (Path(parent, name) for name in sorted([*below, *files])):
+            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
+                raise ContentError("a link that leaves the folder", str(path))
+            if not (path.is_file() or path.is_dir()):
+                raise ContentError("no regular file", str(path))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``detection.yml``."""
+    return json.loads((content() / "schemas" / "detection.schema.json").read_text("utf-8"))
+
+
+def form_errors(document: Document) -> Iterator[ContentError]:
+    """Yield what in a ``detection.yml`` is not as its JSON Schema says."""
+    from jsonschema import Draft202012Validator
+
+    validator: Any = Draft202012Validator(schema())  # its stubs leave iter_errors partly untyped
+    errors: list[Any] = list(validator.iter_errors(document.data))
+    for error in sorted(errors, key=lambda e: list(map(str, e.path))):
+        path: Key = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            known: dict[str, Any] = error.schema["properties"]
+            for key in sorted(set(error.instance) - set(known)):
+                yield document.error(f"unknown key {key!r}", (*path, key))
+        else:
+            where = ".".join(str(part) for part in path)
+            yield document.error(f"{where}: {error.message}" if where else error.message, path)
 
 
 def load(folder: Path) -> Detection:
@@ -50,10 +142,7 @@ def load(folder: Path) -> Detection:
         ContentError: A file is missing, or a value has the wrong form (``lint`` tells all of them).
     """
     document = read(folder / "detection.yml")
-    try:
-        query = (folder / "query.sql").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"cannot be read: {error}", str(folder / "query.sql")) from error
+    query = text_of(folder / "query.sql")
     try:
         return _detection(document, query, folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

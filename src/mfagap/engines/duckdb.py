@@ -10,7 +10,7 @@ from mfagap.model import ContentList, Scalar
 
 
 class DuckDBEngine:
-    """Runs queries on one connection.
+    """Runs SQL that mfagap itself wrote on one connection; a detection's goes to ``Sandbox``.
 
     Args:
         connection: Holds ``events``.
@@ -35,17 +35,24 @@ class DuckDBEngine:
         """
         used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
         try:
-            for name, rows in lists.items():
-                self._create(name, rows)
+            self.create(lists)
             result = self.connection.execute(sql, used)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         except duckdb.Error as error:
             raise EngineError(f"the query failed: {error}") from error
 
-    def _create(self, name: str, rows: ContentList) -> None:
-        columns = ", ".join(f'"{column}" {kind}' for column, kind in rows.columns.items())
-        self.connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" ({columns})')
-        if rows.rows:
-            marks = ", ".join("?" for _ in rows.columns)
-            self.connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows.rows)
+    def create(self, lists: Mapping[str, ContentList]) -> None:
+        """Make ``lists`` into temporary tables; one of the same name is replaced."""
+        for name, content in lists.items():
+            columns = ", ".join(f"{_quoted(c)} {kind}" for c, kind in content.columns.items())
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_quoted(name)} ({columns})")
+            if content.rows:  # in one statement, which is much faster than one for each row
+                row = f"({', '.join('?' for _ in content.columns)})"
+                rows = ", ".join(row for _ in content.rows)
+                values = [value for row in content.rows for value in row]
+                self.connection.execute(f"INSERT INTO {_quoted(name)} VALUES {rows}", values)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -61,7 +61,7 @@ def faults(sql: str, tables: set[str], parameters: set[str]) -> list[Fault]:
     query = statements[0]
     known = tables | {cte.alias for cte in query.find_all(exp.CTE)}
     found = [
-        Fault(message, _line(node, sql))
+        Fault(message, line_of(node, sql))
         for node in query.walk()
         for message in _messages(node, known, parameters)
     ]
@@ -85,6 +85,8 @@ def _messages(node: exp.Expr, tables: set[str], parameters: set[str]) -> Iterato
     elif isinstance(node, exp.Placeholder) and node.name not in parameters:
         known = ", ".join(f"${name}" for name in sorted(parameters))
         yield f"unknown parameter {node.name!r}; known are {known}"
+    elif isinstance(node, exp.Literal) and "\\" in node.name:
+        yield "a backslash escapes in some engines only: no LIKE pattern can rely on it"
     elif isinstance(node, exp.Join):
         yield from _join(node)
     elif isinstance(node, exp.Not) and isinstance(node.this.unnest(), exp.In):
@@ -117,7 +119,7 @@ def _joined(node: exp.Select) -> Iterator[str]:
             yield f"{column.sql()} needs its table's alias, since its SELECT joins"
 
 
-def _line(node: exp.Expr, sql: str) -> int | None:
+def line_of(node: exp.Expr, sql: str) -> int | None:
     """Return the line of the first identifier at, below or above ``node``; sqlglot's own drifts."""
     near: exp.Expr | None = node
     while near is not None:

@@ -9,9 +9,11 @@ A path names keys as Okta's System Log API spells them (``LogEvent``). How a val
 - ``bigint``, ``boolean``: NULL where the text is neither
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+Path = tuple[str, ...]
 Clean = Literal["id", "text", "word", "path", "bigint", "boolean"]
 
 
@@ -20,7 +22,7 @@ class Field:
     """One scalar column: its name, the path in a LogEvent and how its value is cleaned."""
 
     column: str
-    path: tuple[str, ...]
+    path: Path
     clean: Clean
 
     @property
@@ -32,6 +34,9 @@ class Field:
 def _field(column: str, path: str, clean: Clean = "text") -> Field:
     return Field(column, tuple(path.split(".")), clean)
 
+
+RECEIVED = "p_parse_time"
+"""Top-level text that tells when a delivery was received: Panther's name, kept for every shape."""
 
 SCALARS: tuple[Field, ...] = (
     _field("outcome_result", "outcome.result", "word"),
@@ -76,7 +81,37 @@ DEBUG: tuple[Field, ...] = (
 )
 """Scalars inside ``debugContext.debugData``, whose values are texts and whose keys come and go."""
 
-OBJECTS: tuple[tuple[str, ...], ...] = (
+DEBUG_DATA: Path = ("debugContext", "debugData")
+TARGET: Path = ("target",)
+
+DERIVED: Mapping[str, tuple[Path, ...]] = {
+    "received_ms": ((RECEIVED,),),
+    "method_type_used": ((*DEBUG_DATA, "methodTypeUsed"), TARGET),
+    "new_device": ((*DEBUG_DATA, "behaviors"),),
+    "new_ip": ((*DEBUG_DATA, "behaviors"),),
+    "risk_level": ((*DEBUG_DATA, "risk"),),
+    "amr_list": ((*DEBUG_DATA, "amrList"),),
+    "idp_id": (("authenticationContext", "issuer", "id"), TARGET),
+    **dict.fromkeys(("policy_kind", "policy_id", "policy_name", "rule_id", "rule_name"), (TARGET,)),
+    **dict.fromkeys(("target_type", "target_id", "target_login", "target_name"), (TARGET,)),
+    "targets": (TARGET,),
+    "debug_data": (DEBUG_DATA,),
+}
+"""The paths that each computed column reads; its SQL is in ``projection``."""
+
+COLUMNS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *("uuid", "event_type", "event_ms", "received_ms"),
+            *(field.column for field in (*SCALARS, *DEBUG)),
+            *DERIVED,
+            "raw",
+        )
+    )
+)
+"""Every column of ``events``, in its order."""
+
+OBJECTS: tuple[Path, ...] = (
     ("actor",),
     ("client",),
     ("client", "userAgent"),
@@ -94,9 +129,6 @@ OBJECTS: tuple[tuple[str, ...], ...] = (
 
 IDENTITY: tuple[str, ...] = ("uuid", "published", "eventType")
 """Top-level texts without which an event cannot be used."""
-
-RECEIVED = "p_parse_time"
-"""Top-level text that tells when a delivery was received: Panther's name, kept for every shape."""
 
 NO_ID: tuple[str, ...] = ("", "-", "unknown")
 """Texts that stand for *no id* (OKTA.md; compared in lower case)."""

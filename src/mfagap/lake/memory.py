@@ -6,8 +6,9 @@ type no detection reads, only the time is kept.
 """
 
 import glob
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +17,17 @@ from typing import Self
 import duckdb
 
 from mfagap.errors import EngineError
+from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
 from mfagap.lake.progress import watched
-from mfagap.lake.projection import TIME, projection, quote, reader, rereading, usable
+from mfagap.lake.projection import (
+    ALWAYS,
+    TIME,
+    projection,
+    quote,
+    reading,
+    rereading,
+)
 from mfagap.lake.rejects import Problem, Rejects
 from mfagap.lake.streams import Kind, kind_of
 from mfagap.model import Delivery, Totals
@@ -35,8 +44,12 @@ _REFUSED = (
     duckdb.IOException,
     duckdb.ConversionException,
     duckdb.OutOfMemoryException,
+    duckdb.NotImplementedException,
 )
-"""What stops a group: one event of millions of levels takes all memory, and is found by halving."""
+"""What stops a group: one event of millions of levels takes all memory, and is found by halving. Of
+a file with a line longer than its buffers the reader of lines says that it is not implemented."""
+_START = r"(?i)^[\s\pZ]*"
+"""An event type may be padded, and is in any case."""
 _FAST = ("lines", "array", "eventbridge")
 
 
@@ -46,10 +59,14 @@ class MemoryLake:
     Args:
         rejects: Where problems are counted and kept.
         wall_ms: The wall clock, for the guard against future dates.
+        columns: Of ``events``, that somebody will ask for. Reading the others costs time.
     """
 
-    def __init__(self, rejects: Rejects, wall_ms: int) -> None:
+    def __init__(
+        self, rejects: Rejects, wall_ms: int, columns: Set[str] = frozenset(COLUMNS)
+    ) -> None:
         """See the class."""
+        self._columns = ALWAYS | columns
         self._rejects = rejects
         self._wall_ms = wall_ms
         self._normalizer = Normalizer(rejects, self)
@@ -70,7 +87,8 @@ class MemoryLake:
             "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
         )
         self._relevant = "true"
-        self._create_empty()
+        empty = projection("(SELECT []::VARCHAR[] AS kept LIMIT 0)", self._columns)
+        self.connection.execute(f"CREATE TABLE events AS {empty}")
 
     def __enter__(self) -> Self:
         """Return the lake."""
@@ -137,12 +155,6 @@ class MemoryLake:
         except OSError as error:
             return Kind("uncompressed", "foreign", f"cannot be read: {error.strerror}")
 
-    def _create_empty(self) -> None:
-        empty = Path(self._scratch.name) / "empty.ndjson"
-        empty.touch()
-        select = projection(reader([str(empty)], "lines", "uncompressed"))
-        self.connection.execute(f"CREATE TABLE events AS {select}")
-
     def _read(self, kind: Kind, group: Sequence[Delivery]) -> None:
         """Read a group of one kind; what the strict reader refuses goes the long way, alone."""
         self.totals = replace(self.totals, files=self.totals.files + len(group))
@@ -168,17 +180,20 @@ class MemoryLake:
             self._read_fast(kind, group[:middle])
             self._read_fast(kind, group[middle:])
             return
-        spoiled = self.connection.execute(
-            "SELECT DISTINCT filename FROM staged WHERE NOT usable"
-        ).fetchall()
-        names = {name for (name,) in spoiled}
-        self.connection.execute(
-            "DELETE FROM staged WHERE filename IN (SELECT unnest(?))", [list(names)]
-        )
-        self._keep()
-        for delivery in group:
-            if self._readable(delivery.path) in names:
-                self._read_slowly(kind, delivery)
+        spoiled = {
+            str(name)
+            for (name,) in self.connection.execute(
+                "SELECT DISTINCT spoiled FROM staged WHERE spoiled IS NOT NULL"
+            ).fetchall()
+        }
+        if not spoiled:
+            self._keep()
+            return
+        bad = [delivery for delivery in group if self._readable(delivery.path) in spoiled]
+        if good := [delivery for delivery in group if delivery not in bad]:
+            self._read_fast(kind, good)
+        for delivery in bad:
+            self._read_slowly(kind, delivery)
 
     def _readable(self, path: Path) -> str:
         """Return a name of ``path`` that DuckDB takes, and not for a pattern of many.
@@ -216,10 +231,10 @@ class MemoryLake:
 
     def _drop_unusable(self, delivery: Delivery) -> None:
         """Count what the normalizer let through and the reader cannot use: nothing is lost."""
-        (count,) = self._one("SELECT count(*) FROM staged WHERE NOT usable")
+        (count,) = self._one("SELECT count(spoiled) FROM staged")
         for _ in range(count):
             self._reject("refused by the reader", delivery.name)
-        self.connection.execute("DELETE FROM staged WHERE NOT usable")
+        self.connection.execute("DELETE FROM staged WHERE spoiled IS NOT NULL")
 
     def _foreign(self, delivery: Delivery, remark: str) -> None:
         self.totals = replace(self.totals, foreign={**self.totals.foreign, delivery.name: remark})
@@ -244,14 +259,11 @@ class MemoryLake:
     def _stage(self, files: Sequence[str], kind: Kind, *, normalized: bool = False) -> None:
         """Read ``files`` once: the time of every event, and the whole of the relevant ones.
 
-        A list holds the event, since an empty list costs no room in the columns below it.
+        A list holds the event, since an empty list costs no room in the columns below it; the
+        name of its file stands only beside an event that cannot be used.
         """
-        self.connection.execute(f"""
-CREATE OR REPLACE TEMP TABLE staged AS
-SELECT filename, {usable(normalized=normalized)} AS usable,
-       {TIME.format("event.published")} AS event_ms,
-       CASE WHEN {self._relevant} THEN [event] ELSE [] END AS kept
-FROM {reader(files, kind.layout, kind.compression)}""")
+        select = reading(files, kind, self._relevant, self._columns, normalized=normalized)
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {select}")
 
     def _keep(self) -> None:
         """Project what is staged onto ``events`` and add it to the totals."""
@@ -260,8 +272,8 @@ FROM {reader(files, kind.layout, kind.compression)}""")
 SELECT count(*), count(*) FILTER (event_ms > {limit}), min(event_ms),
        max(event_ms) FILTER (event_ms <= {limit})
 FROM staged""")
-        kept = "(SELECT unnest(kept) AS event FROM staged)"
-        self.connection.execute(f"INSERT INTO events {projection(kept)}")
+        kept = projection("(SELECT kept FROM staged WHERE len(kept) > 0)", self._columns)
+        self.connection.execute(f"INSERT INTO events {kept}")
         self.connection.execute("DROP TABLE staged")
         known = self.totals
         self.totals = replace(
@@ -325,14 +337,12 @@ FROM (SELECT {", ".join(identity)}, {coalesced},
 
 
 def _relevant(event_types: Sequence[str]) -> str:
-    """Return the SQL condition that ``event`` is of one of ``event_types``."""
-    name = "lower(trim(event.eventType))"
-    exact = [quote(kind.lower()) for kind in event_types if not kind.endswith("*")]
-    starts = [quote(kind.lower().rstrip("*")) for kind in event_types if kind.endswith("*")]
-    tests = [f"starts_with({name}, {start})" for start in starts]
-    if exact:
-        tests.append(f"{name} IN ({', '.join(exact)})")
-    return f"({' OR '.join(tests)})"
+    """Return the SQL condition that ``event_type`` is one of ``event_types``."""
+    names = (
+        re.escape(kind.removesuffix("*")) + ("" if kind.endswith("*") else r"[\s\pZ]*$")
+        for kind in event_types
+    )
+    return f"regexp_matches(event_type, {quote(_START + '(' + '|'.join(names) + ')')})"
 
 
 def _groups(

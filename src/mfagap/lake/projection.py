@@ -7,18 +7,33 @@ stops at a line that is no JSON, an object in the wrong place or a key given twi
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
-from mfagap.lake.fields import DEBUG, IDENTITY, NO_ID, RECEIVED, SCALARS, Field
+from mfagap.lake.fields import (
+    COLUMNS,
+    DEBUG,
+    DEBUG_DATA,
+    DERIVED,
+    IDENTITY,
+    NO_ID,
+    OBJECTS,
+    RECEIVED,
+    SCALARS,
+    TARGET,
+    Field,
+    Path,
+)
+from mfagap.lake.streams import Kind
 
-MAX_EVENT_BYTES = 32 * 1024 * 1024
-"""A longer line or value is rejected: twice DuckDB's default limit, which fits its buffers.
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+"""A larger event is rejected: half of DuckDB's default limit, so that it fits a small memory.
 
 Okta's own events are a few KiB.
 """
 
-_TARGET = (
+_TARGETS = (
     '[{"id": "VARCHAR", "type": "VARCHAR", "alternateId": "VARCHAR", "displayName": "VARCHAR", '
     '"detailEntry": {"policyType": "VARCHAR", "methodTypeUsed": "VARCHAR"}}]'
 )
@@ -30,51 +45,145 @@ UUID_FORM = "[A-Za-z0-9._:-]{1,100}"
 """A ``uuid`` is named in every output; what has another form is no id."""
 
 
+ALWAYS = frozenset(
+    (
+        *("uuid", "event_type", "event_ms", "received_ms"),
+        *("actor_id", "outcome_result", "session_id"),
+    )
+)
+"""Columns that are read whatever is asked for: they tell deliveries of one event apart."""
+
+LINE_BYTES = 2 * 1024 * 1024
+"""A longer line takes the long way; it costs buffers of eight times its length."""
+
+
 def quote(text: str) -> str:
     """Return ``text`` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _structure() -> dict[str, Any]:
-    """Return the JSON structure of a LogEvent, as far as the projection looks at it."""
-    structure: dict[str, Any] = dict.fromkeys((*IDENTITY, RECEIVED), "VARCHAR")
-    for path in (field.path for field in SCALARS):
-        below = structure
-        for key in path[:-1]:
-            below = below.setdefault(key, {})
-        below[path[-1]] = "VARCHAR"
-    return structure | {"debugContext": {"debugData": "JSON"}, "target": "JSON"}
+def named_in(*texts: str) -> frozenset[str]:
+    """Return the columns of ``events`` whose names stand as words anywhere in ``texts`` (SQL).
+
+    What a query does not name it cannot read: ``*`` only passes on what is named elsewhere.
+    """
+    words = {word for text in texts for word in re.findall(r"\w+", text.lower())}
+    return frozenset(words.intersection(COLUMNS))
 
 
-def _type(structure: Any) -> str:
-    """Return the DuckDB type of a JSON structure."""
-    if isinstance(structure, str):
-        return structure
-    return f"STRUCT({', '.join(f'{key} {_type(below)}' for key, below in structure.items())})"
+def _paths(columns: Set[str]) -> list[Path]:
+    """Return the paths of a LogEvent that ``columns`` look at, in a stable order."""
+    reads: dict[str, tuple[Path, ...]] = {field.column: (field.path,) for field in SCALARS}
+    reads |= {field.column: ((*DEBUG_DATA, *field.path),) for field in DEBUG}
+    reads |= DERIVED
+    named = {path for name in columns for path in reads.get(name, ())}
+    return [*((key,) for key in IDENTITY), *sorted(named)]
 
 
-def reader(files: Sequence[str], layout: str, compression: str) -> str:
-    """Return a table expression with one STRUCT ``event`` and its ``filename`` per value read.
+def _json_paths(paths: Iterable[Path], inside: str) -> str:
+    return "[" + ", ".join(quote(".".join((inside, *path))) for path in paths) + "]"
+
+
+def reading(
+    files: Sequence[str], kind: Kind, relevant: str, columns: Set[str], *, normalized: bool = False
+) -> str:
+    """Return a SELECT of one row for each value in ``files``: ``spoiled, event_ms, kept``.
+
+    ``kept`` holds the values that ``columns`` look at, as a list of texts, and is empty where the
+    event is not relevant. ``spoiled`` is the file's name where the event cannot be used as it is:
+
+    - it has no identity or no readable time
+    - it is relevant, and its id has another form, or another type stands where Okta has an object
+    - it is relevant and has neither actor nor outcome, which may stand under flat keys
+      (``normalized`` says that such keys were looked for)
 
     Args:
         files: Paths.
-        layout: ``lines`` (NDJSON), ``array`` (one JSON array) or ``eventbridge`` (NDJSON whose
-            ``detail`` is the event).
-        compression: ``uncompressed``, ``gzip`` or ``zstd``.
+        kind: How they are packed: ``lines`` (NDJSON), ``array`` (one JSON array) or
+            ``eventbridge`` (NDJSON whose ``detail`` is the event).
+        relevant: The SQL condition on ``event_type`` under which an event is kept.
+        columns: Of ``events``.
+        normalized: Whether they come from ``normalize``, which makes lines of any length.
     """
-    structure = _structure()
-    if layout == "eventbridge":
-        columns, event = f"detail: {quote(_type(structure))}", "detail"
-    else:
-        columns = ", ".join(f"{name}: {quote(_type(below))}" for name, below in structure.items())
-        event = "{" + ", ".join(f"{name}: {name}" for name in structure) + "}"
-    names = ", ".join(quote(name) for name in files)
-    shape = "array" if layout == "array" else "newline_delimited"
+    inside = "$.detail" if kind.layout == "eventbridge" else "$"
+    paths = _paths(columns)
+    identity = _json_paths(((key,) for key in IDENTITY), inside)
+    return f"""
+WITH
+read AS (SELECT filename, text FROM {_texts(files, kind, normalized=normalized)}),
+named AS (SELECT filename, text, json_extract_string(text, {identity}) AS names FROM read),
+sorted AS (
+  SELECT filename, text, names[1] AS uuid, names[3] AS event_type,
+         {TIME.format("names[2]")} AS event_ms
+  FROM named
+),
+judged AS (SELECT *, {relevant} AS relevant FROM sorted),
+extracted AS (
+  SELECT *, CASE WHEN relevant THEN json_extract_string(text, {_json_paths(paths, inside)})
+                 ELSE [] END AS kept
+  FROM judged
+)
+SELECT
+  CASE WHEN ({_named("uuid")} AND {_named("event_type")} AND event_ms IS NOT NULL
+             AND CASE WHEN relevant THEN {_sound(paths, inside, normalized=normalized)}
+                      ELSE true END) IS NOT TRUE THEN filename END AS spoiled,
+  event_ms, kept
+FROM extracted"""
+
+
+def _texts(files: Sequence[str], kind: Kind, *, normalized: bool) -> str:
+    """Return a table expression of the JSON texts in ``files``: ``filename, text``.
+
+    The CSV reader finds lines in half the time that the JSON reader takes to parse them. One
+    column and no delimiter: a control character, which JSON cannot have, is an error.
+    """
+    names = "[" + ", ".join(quote(name) for name in files) + "]"
+    packed = f"compression = '{kind.compression}', filename = true, hive_partitioning = false"
+    if kind.layout == "array" or normalized:
+        shape = "array" if kind.layout == "array" else "newline_delimited"
+        return (
+            f"(SELECT filename, json::VARCHAR AS text "
+            f"FROM read_json_objects({names}, format = '{shape}', "
+            f"maximum_object_size = {MAX_EVENT_BYTES}, {packed}))"
+        )
     return (
-        f"(SELECT filename, {event} AS event FROM read_json([{names}], columns = {{{columns}}}, "
-        f"filename = true, hive_partitioning = false, "
-        f"format = '{shape}', compression = '{compression}'))"
+        f"read_csv({names}, columns = {{text: 'VARCHAR'}}, auto_detect = false, header = false, "
+        f"delim = '\x01', quote = '', escape = '', comment = '', "
+        f"max_line_size = {LINE_BYTES}, buffer_size = {8 * LINE_BYTES}, {packed})"
     )
+
+
+def _named(value: str) -> str:
+    """Return the SQL that an identity is neither blank nor an object or a list.
+
+    A first letter or digit settles it; what begins otherwise is looked at more closely.
+    """
+    plain = f"({value} BETWEEN '0' AND 'Z' OR {value} BETWEEN 'a' AND 'z')"
+    closely = f"regexp_matches({value}, '^[\\s\\pZ]*[^\\s\\pZ{{\\[]')"
+    return f"CASE WHEN {plain} THEN true ELSE {closely} END"
+
+
+def _sound(paths: Sequence[Path], inside: str, *, normalized: bool) -> str:
+    """Return the SQL condition that a relevant event has the form that Okta gives it."""
+    objects = _json_paths((*OBJECTS, TARGET), inside)
+    wanted = f"CASE WHEN place > {len(OBJECTS)} THEN 'ARRAY' ELSE 'OBJECT' END"
+    wrong = f"list_filter(json_type(text, {objects}), lambda t, place: t NOT IN ('NULL', {wanted}))"
+    tests = [
+        f"regexp_full_match(trim(uuid), {quote(UUID_FORM)})",
+        f"len({wrong}) = 0",
+    ]
+    if TARGET in paths:
+        entries = f"json_type({_value(paths, TARGET)}, '$[*]')"
+        tests.append(f"coalesce(len(list_filter({entries}, lambda t: t <> 'OBJECT')), 0) = 0")
+    if not normalized:
+        held = [_value(paths, path) for path in (("actor", "id"), ("outcome", "result"))]
+        tests.append(f"coalesce({', '.join(held)}) IS NOT NULL")
+    return " AND ".join(tests)
+
+
+def _value(paths: Sequence[Path], path: Path) -> str:
+    """Return the SQL of the value at ``path``, one of ``paths``."""
+    return f"kept[{paths.index(path) + 1}]"
 
 
 def _id(value: str) -> str:
@@ -95,17 +204,96 @@ def _clean(value: str, field: Field) -> str:
     return f"nullif(trim({value}), '')" if field.clean == "word" else f"nullif({value}, '')"
 
 
-def _dotted(field: Field) -> str:
-    return ".".join(field.path)
+def _target(*types: str) -> str:
+    """Return the SQL of the first target of one of ``types`` (lower case)."""
+    wanted = ", ".join(quote(name) for name in types)
+    return f"list_filter(targets, lambda t: lower(t.type) IN ({wanted}))[1]"
 
 
-def _debug(field: Field) -> str:
-    """Return the SQL for a debug value; a target may tell the method too (Identity Engine)."""
-    value = f"debug.{_dotted(field)}"
-    if field.column == "method_type_used":
-        told = "lambda t: t.detailEntry.methodTypeUsed IS NOT NULL"
-        return f"coalesce({value}, list_filter(targets, {told})[1].detailEntry.methodTypeUsed)"
-    return value
+def _behavior(behaviors: str, name: str) -> str:
+    """Return the SQL for one of ``debugData.behaviors``, a ``{k=v, …}`` text and no JSON."""
+    return f"nullif(regexp_extract({behaviors}, '[{{ ]{name}=([A-Z_]+)', 1), '')"
+
+
+def _expressions(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the SQL of every column of ``events``; what no path of ``paths`` fills is NULL."""
+
+    def at(path: Path) -> str:
+        return _value(paths, path) if path in paths else "NULL::VARCHAR"
+
+    def debug(key: str) -> str:
+        return at((*DEBUG_DATA, key))
+
+    method = "list_filter(targets, lambda t: t.detailEntry.methodTypeUsed IS NOT NULL)[1]"
+    plain = {field.column: _clean(at(field.path), field) for field in SCALARS}
+    plain |= {field.column: _clean(at((*DEBUG_DATA, *field.path)), field) for field in DEBUG}
+    return plain | {
+        "uuid": f"trim({at(('uuid',))})",
+        "event_type": f"trim({at(('eventType',))})",
+        "event_ms": TIME.format(at(("published",))),
+        "received_ms": TIME.format(at((RECEIVED,))),
+        "method_type_used": (
+            f"nullif(trim(coalesce({debug('methodTypeUsed')}, "
+            f"{method}.detailEntry.methodTypeUsed)), '')"
+        ),
+        "new_device": _behavior(debug("behaviors"), "New Device"),
+        "new_ip": _behavior(debug("behaviors"), "New IP"),
+        "risk_level": f"nullif(regexp_extract({debug('risk')}, '[{{ ]level=([A-Z_]+)', 1), '')",
+        "amr_list": (
+            f"nullif(trim(regexp_replace(lower({debug('amrList')}), "
+            "'[^a-z0-9_:.]+', ' ', 'g')), '')"
+        ),
+        "idp_id": (
+            f"coalesce({_id('idp.id')}, {_id(at(('authenticationContext', 'issuer', 'id')))})"
+        ),
+        "policy_kind": (
+            "CASE WHEN lower(policy.detailEntry.policyType) = 'oktasignon' THEN 'session' "
+            "WHEN policy.detailEntry.policyType IS NOT NULL THEN 'app' "
+            "WHEN trim(rule.id) LIKE '0pr%' THEN 'session' "
+            "WHEN trim(rule.id) LIKE 'plr%' OR trim(rule.id) LIKE 'rul%' THEN 'app' END"
+        ),
+        "policy_id": _id("policy.id"),
+        "policy_name": "policy.displayName",
+        "rule_id": _id("rule.id"),
+        "rule_name": "rule.displayName",
+        "target_type": "target.type",
+        "target_id": _id("target.id"),
+        "target_login": _id("target.alternateId"),
+        "target_name": "target.displayName",
+        "targets": at(TARGET),
+        "debug_data": at(DEBUG_DATA),
+        "raw": "NULL::VARCHAR",
+    }
+
+
+def projection(relation: str, columns: Set[str]) -> str:
+    """Return a SELECT of ``columns`` of ``events`` from ``relation`` (``kept`` of ``reading``)."""
+    paths = _paths(columns)
+    expressions = _expressions(paths)
+    listed = ",\n  ".join(f"{expressions[name]} AS {name}" for name in COLUMNS if name in columns)
+    targets = _value(paths, TARGET) if TARGET in paths else "NULL::JSON"
+    return f"""
+SELECT
+  {listed}
+FROM (
+  SELECT kept, targets,
+         coalesce({_target("user")}, targets[1]) AS target,
+         {_target("policyentity")} AS policy,
+         {_target("policyrule", "rule")} AS rule,
+         {_target("identityprovider")} AS idp
+  FROM (SELECT kept, from_json({targets}, {quote(_TARGETS)}) AS targets FROM {relation})
+)"""
+
+
+def _structure() -> dict[str, Any]:
+    """Return the JSON structure of a LogEvent, as far as the projection looks at it."""
+    structure: dict[str, Any] = dict.fromkeys((*IDENTITY, RECEIVED), "VARCHAR")
+    for path in (field.path for field in SCALARS):
+        below = structure
+        for key in path[:-1]:
+            below = below.setdefault(key, {})
+        below[path[-1]] = "VARCHAR"
+    return structure | {"debugContext": {"debugData": "JSON"}, "target": "JSON"}
 
 
 def _debug_spec() -> dict[str, object]:
@@ -117,37 +305,6 @@ def _debug_spec() -> dict[str, object]:
     return spec
 
 
-def _behavior(name: str) -> str:
-    """Return the SQL for one of ``debugData.behaviors``, a ``{k=v, …}`` text and no JSON."""
-    return f"nullif(regexp_extract(debug.behaviors, '[{{ ]{name}=([A-Z_]+)', 1), '')"
-
-
-def _first_target(*types: str) -> str:
-    wanted = ", ".join(quote(name) for name in types)
-    return f"list_filter(targets, lambda t: lower(t.type) IN ({wanted}))[1]"
-
-
-def usable(*, normalized: bool) -> str:
-    """Return the SQL condition under which an ``event`` can be used as the reader delivered it.
-
-    What has no identity, no readable time, or another type where ``debugData`` or ``target``
-    belong goes through ``normalize``, which tells why. (Any other object of the wrong type has
-    stopped the reader before.) So does what has neither actor nor outcome, which may hold them
-    under flat keys; ``normalized`` says that it has been there.
-    """
-    identity = " AND ".join(
-        f"regexp_matches(event.{name}, '^[\\s\\pZ]*[^\\s\\pZ{{\\[]')" for name in IDENTITY
-    )
-    return f"""({identity}
-  AND regexp_full_match(trim(event.uuid), {quote(UUID_FORM)})
-  AND {TIME.format("event.published")} IS NOT NULL
-  AND ({str(normalized).lower()} OR event.actor IS NOT NULL OR event.outcome IS NOT NULL)
-  AND coalesce(left(event.debugContext.debugData::VARCHAR, 1), '{{') IN ('{{', 'n')
-  AND coalesce(left(event.target::VARCHAR, 1), '[') IN ('[', 'n')
-  AND coalesce(len(list_filter(json_type(event.target, '$[*]'), lambda t: t <> 'OBJECT')), 0) = 0
-) IS TRUE"""
-
-
 def rereading() -> str:
     """Return a SELECT that reads one line (parameter ``$line``) leniently, as plain JSON.
 
@@ -156,7 +313,7 @@ def rereading() -> str:
     keys of ``debugData`` and ``target``. No row where the line is no JSON, or no event.
     """
     plain, wrapped = _structure(), {"detail": _structure()}
-    known = plain | {"debugContext": {"debugData": _debug_spec()}, "target": json.loads(_TARGET)}
+    known = plain | {"debugContext": {"debugData": _debug_spec()}, "target": json.loads(_TARGETS)}
     return f"""
 SELECT event::VARCHAR, to_json(from_json(event, {quote(json.dumps(known))}))::VARCHAR
 FROM (SELECT to_json(coalesce(inner_event, event)) AS event
@@ -164,50 +321,3 @@ FROM (SELECT to_json(coalesce(inner_event, event)) AS event
                    from_json($line, {quote(json.dumps(wrapped))}).detail AS inner_event
             WHERE json_valid($line)))
 WHERE {" AND ".join(f"(event->>'{name}') IS NOT NULL" for name in IDENTITY)}"""
-
-
-def projection(relation: str) -> str:
-    """Return a SELECT of the ``events`` columns from ``relation`` (one STRUCT ``event``)."""
-    scalars = [f"{_clean(f'event.{_dotted(f)}', f)} AS {f.column}" for f in SCALARS]
-    debug = [f"{_clean(_debug(f), f)} AS {f.column}" for f in DEBUG]
-    return f"""
-SELECT
-  trim(event.uuid) AS uuid,
-  trim(event.eventType) AS event_type,
-  {TIME.format("event.published")} AS event_ms,
-  {TIME.format(f"event.{RECEIVED}")} AS received_ms,
-  {", ".join(scalars)},
-  {", ".join(debug)},
-  {_behavior("New Device")} AS new_device,
-  {_behavior("New IP")} AS new_ip,
-  nullif(regexp_extract(debug.risk, '[{{ ]level=([A-Z_]+)', 1), '') AS risk_level,
-  nullif(trim(regexp_replace(lower(debug.amrList), '[^a-z0-9_:.]+', ' ', 'g')), '') AS amr_list,
-  coalesce({_id("idp.id")}, {_id("event.authenticationContext.issuer.id")}) AS idp_id,
-  CASE WHEN lower(policy.detailEntry.policyType) = 'oktasignon' THEN 'session'
-       WHEN policy.detailEntry.policyType IS NOT NULL THEN 'app'
-       WHEN trim(rule.id) LIKE '0pr%' THEN 'session'
-       WHEN trim(rule.id) LIKE 'plr%' OR trim(rule.id) LIKE 'rul%' THEN 'app' END AS policy_kind,
-  {_id("policy.id")} AS policy_id,
-  policy.displayName AS policy_name,
-  {_id("rule.id")} AS rule_id,
-  rule.displayName AS rule_name,
-  target.type AS target_type,
-  {_id("target.id")} AS target_id,
-  {_id("target.alternateId")} AS target_login,
-  target.displayName AS target_name,
-  event.target::VARCHAR AS targets,
-  event.debugContext.debugData::VARCHAR AS debug_data,
-  NULL::VARCHAR AS raw
-FROM (
-  SELECT event, debug, targets,
-         coalesce({_first_target("user")}, targets[1]) AS target,
-         {_first_target("policyentity")} AS policy,
-         {_first_target("policyrule", "rule")} AS rule,
-         {_first_target("identityprovider")} AS idp
-  FROM (
-    SELECT event,
-           from_json(event.debugContext.debugData, {quote(json.dumps(_debug_spec()))}) AS debug,
-           from_json(event.target, {quote(_TARGET)}) AS targets
-    FROM {relation}
-  )
-)"""

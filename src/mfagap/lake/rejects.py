@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +12,11 @@ from typing import IO, Self
 
 from mfagap.errors import OutputError
 from mfagap.model import Reason
+
+PIECE = 3 * 256 * 1024
+"""Characters or bytes that are written at a time; three bytes are four letters of Base64."""
+
+_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +102,27 @@ class Rejects:
             "reason": problem.reason,
             "used": problem.used,
         }
+        key, pieces = ("base64", _base64) if _BYTE.search(problem.text) else ("text", _escaped)
         try:
-            problem.text.encode()
-            row["text"] = problem.text
-        except UnicodeEncodeError:
-            raw = problem.text.encode("utf-8", "surrogateescape")
-            row["base64"] = base64.b64encode(raw).decode()
-        try:
-            out.write(json.dumps(row) + "\n")
+            out.write(f'{json.dumps(row)[:-1]}, "{key}": "')
+            for piece in pieces(problem.text):
+                out.write(piece)
+            out.write('"}\n')
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write rejects to {self._path}: {error}")
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """Yield ``text`` as it stands in a JSON text, in pieces: it may be as long as a file."""
+    for at in range(0, len(text), PIECE):
+        yield json.dumps(text[at : at + PIECE])[1:-1]
+
+
+def _base64(text: str) -> Iterator[str]:
+    """Yield the bytes of ``text`` in Base64, in pieces that need no padding but the last."""
+    data = text.encode("utf-8", "surrogateescape")
+    for at in range(0, len(data), PIECE):
+        yield base64.b64encode(data[at : at + PIECE]).decode()

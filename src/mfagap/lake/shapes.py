@@ -7,6 +7,7 @@ punctuation and are found by what is left. Nothing is guessed: an unknown key st
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -86,84 +87,71 @@ _TARGET_KEYS = {
 }
 
 
-def is_event(value: Json) -> bool:
-    """Tell whether ``value`` looks like one LogEvent, in whatever spelling."""
-    keys = {squash(_plain(key)) for key in value}
-    named = len(keys & {"uuid", "published", "eventtype"})
-    return named >= 2 or ("eventtype" in keys and bool(keys & {"actor", "outcome", "actorid"}))
+class Parser:
+    """Parses JSON as DuckDB reads it: a key that an object gives twice keeps its first value.
 
-
-def unwrap(value: object, depth: int = 0) -> Iterator[Json | None]:
-    """Yield each LogEvent in ``value``; None for each part that holds none."""
-    if isinstance(value, str):
-        value = _parsed(value)
-    if not isinstance(value, dict | list) or depth > MAX_WRAPPERS:
-        yield None
-        return
-    if isinstance(value, list):
-        for item in cast("list[object]", value):
-            yield from unwrap(item, depth + 1)
-        return
-    document = cast("Json", value)
-    # A row that holds the whole event as text may repeat some of it in columns of its own.
-    for path in TEXTS:
-        inner = _inside(document, path)
-        if isinstance(inner, dict) and is_event(cast("Json", inner)):
-            yield cast("Json", inner)
-            return
-    if is_event(document):
-        yield document
-        return
-    for path in WRAPPERS:
-        inner = _inside(document, path)
-        if inner is not None:
-            yield from unwrap(inner, depth + 1)
-            return
-    yield None
-
-
-def _inside(document: Json, path: Path) -> object:
-    """Return what ``document`` wraps at ``path``, with what the wrapper knows of it; else None."""
-    value = cast("object", document)
-    for key in path:
-        if not isinstance(value, dict):
-            return None
-        value = cast("Json", value).get(key)
-    if isinstance(value, str):
-        value = _parsed(value)
-    if path == ("okta",) and isinstance(value, dict):
-        known: Json = {"published": document.get("@timestamp"), RECEIVED: _ingested(document)}
-        known.update(cast("Json", value))
-        return {key: inner for key, inner in known.items() if inner is not None}
-    return cast("object", value) if isinstance(value, dict | list) else None
-
-
-def _ingested(document: Json) -> object:
-    event = document.get("event")
-    return cast("Json", event).get("ingested") if isinstance(event, dict) else None
-
-
-def _parsed(text: str) -> object:
-    """Return the JSON that ``text`` holds (VARIANT columns, ``_raw``); None where it holds none."""
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        return parsed(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def parsed(text: str) -> object:
-    """Return the JSON that ``text`` holds.
-
-    Raises:
-        ValueError: It holds none, or one too deep for Python.
-        RecursionError: It is much too deep.
+    Attributes:
+        repeated: Whether an object gave a key twice, since ``decode`` was called or this was set.
     """
-    value: object = json.loads(text, object_pairs_hook=first_wins, strict=False)
-    if too_deep(text, value):
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    return value
+
+    def __init__(self) -> None:
+        """See the class."""
+        self.repeated = False
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=_number, strict=False
+        )
+
+    def decode(self, text: str, at: int) -> tuple[object, int]:
+        """Return the value that begins at ``at`` in ``text``, and where it ends.
+
+        Raises:
+            ValueError: There is none, or one with a number too long for Python.
+            RecursionError: It is much too deep.
+        """
+        self.repeated = False
+        return cast("tuple[object, int]", self._decoder.raw_decode(text, at))
+
+    def parse(self, text: str) -> object:
+        """Return the JSON that ``text`` holds.
+
+        Raises:
+            ValueError: It holds none, or one too deep for Python.
+            RecursionError: It is much too deep.
+        """
+        value = cast("object", self._decoder.decode(text))
+        if too_deep(text, value):
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        return value
+
+    def inner(self, text: str) -> object:
+        """Return the JSON that a text in JSON holds (VARIANT columns, ``_raw``); None for none."""
+        if not text.lstrip().startswith(("{", "[")):
+            return None
+        try:
+            return self.parse(text)
+        except (ValueError, RecursionError):
+            return None
+
+    def _object(self, pairs: list[tuple[str, object]]) -> Json:
+        built: Json = dict(pairs)
+        if len(built) == len(pairs):
+            return built
+        self.repeated = True
+        return first_wins(pairs)
+
+
+def _number(text: str) -> float | str:
+    """Return the number, or its text where it is beyond all that a float holds, as DuckDB does."""
+    number = float(text)
+    return text if math.isinf(number) else number
+
+
+def first_wins(pairs: Iterable[tuple[str, object]]) -> Json:
+    """Build an object in which a repeated key keeps its first value."""
+    built: Json = {}
+    for key, value in pairs:
+        built.setdefault(key, value)
+    return built
 
 
 def too_deep(text: str, value: object) -> bool:
@@ -184,43 +172,119 @@ def _inner(value: object) -> Iterable[object]:
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
-def first_wins(pairs: list[tuple[str, object]]) -> Json:
-    """Build an object in which a repeated key keeps its first value, as DuckDB reads it."""
-    built: Json = {}
-    for key, value in pairs:
-        built.setdefault(key, value)
-    return built
+def is_event(value: Json) -> bool:
+    """Tell whether ``value`` looks like one LogEvent, in whatever spelling."""
+    keys = {squash(_plain(key)) for key in value}
+    named = len(keys & {"uuid", "published", "eventtype"})
+    return named >= 2 or ("eventtype" in keys and bool(keys & {"actor", "outcome", "actorid"}))
 
 
-def canonical(event: Json) -> tuple[Json, list[str]]:
+def unwrap(value: object, parser: Parser, depth: int = 0) -> Iterator[Json | None]:
+    """Yield each LogEvent in ``value``; None for each part that holds none."""
+    if isinstance(value, str):
+        value = parser.inner(value)
+    if not isinstance(value, dict | list) or depth > MAX_WRAPPERS:
+        yield None
+        return
+    if isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from unwrap(item, parser, depth + 1)
+        return
+    document = cast("Json", value)
+    # A row that holds the whole event as text may repeat some of it in columns of its own.
+    for path in () if _is_native(document) else TEXTS:
+        inner = _inside(document, path, parser)
+        if isinstance(inner, dict) and is_event(cast("Json", inner)):
+            yield cast("Json", inner)
+            return
+    if is_event(document):
+        yield document
+        return
+    wrapped = (_inside(document, path, parser) for path in WRAPPERS)
+    yield from _each_once(
+        [list(unwrap(inner, parser, depth + 1)) for inner in wrapped if inner is not None]
+    )
+
+
+def _each_once(wrapped: list[list[Json | None]]) -> Iterator[Json | None]:
+    """Yield what a document's wrappers hold: several may hold the same event in their own ways.
+
+    A wrapper without any event counts only where no other has one.
+    """
+    holding = [parts for parts in wrapped if any(part is not None for part in parts)]
+    if len(holding) < 2:
+        yield from (holding or wrapped or [[None]])[0]
+        return
+    known: set[str] = set()
+    for parts in holding:
+        told = [(part, "" if part is None else _uuid(part)) for part in parts]
+        yield from (part for part, uuid in told if not uuid or uuid not in known)
+        known.update(uuid for _, uuid in told)
+
+
+def _uuid(event: Json) -> str:
+    return next((str(inner) for key, inner in event.items() if squash(_plain(key)) == "uuid"), "")
+
+
+def _is_native(event: Json) -> bool:
+    """Tell whether ``event`` is in Okta's own spelling, as the strict reader takes it at once.
+
+    Without an actor and an outcome of its own, the rest may stand under flat keys, or in a text.
+    """
+    return all(key in event for key in IDENTITY) and (
+        event.get("actor") is not None or event.get("outcome") is not None
+    )
+
+
+def _inside(document: Json, path: Path, parser: Parser) -> object:
+    """Return what ``document`` wraps at ``path``, with what the wrapper knows of it; else None."""
+    value = cast("object", document)
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = cast("Json", value).get(key)
+    if isinstance(value, str):
+        value = parser.inner(value)
+    if path == ("okta",) and isinstance(value, dict):
+        known: Json = {"published": document.get("@timestamp"), RECEIVED: _ingested(document)}
+        known.update(cast("Json", value))
+        return {key: inner for key, inner in known.items() if inner is not None}
+    return cast("object", value) if isinstance(value, dict | list) else None
+
+
+def _ingested(document: Json) -> object:
+    event = document.get("event")
+    return cast("Json", event).get("ingested") if isinstance(event, dict) else None
+
+
+def canonical(event: Json, parser: Parser) -> tuple[Json, list[str]]:
     """Return ``event`` in Okta's spelling, and the paths whose values had the wrong type.
 
     A wrong value (a text where Okta has an object) is dropped; the rest of the event is kept.
     """
     wrong: list[str] = []
-    # Without an actor and an outcome of its own, the rest may stand under flat keys.
-    native = all(key in event for key in IDENTITY) and ("actor" in event or "outcome" in event)
-    result = dict(event) if native else _respelled(event)
+    native = _is_native(event)
+    result = dict(event) if native else _respelled(event, parser)
     for path in OBJECTS:
         parent = result
         for key in path[:-1]:
             parent = cast("Json", parent.get(key) or {})
         value = parent.get(path[-1])
         if isinstance(value, str):
-            value = _parsed(value)
+            value = parser.inner(value)
         if isinstance(value, dict):
             parent[path[-1]] = dict(cast("Json", value))
         elif parent.get(path[-1]) is not None:
             wrong.append(".".join(path))
             parent[path[-1]] = None
-    targets = _targets(result.get("target"), wrong)
+    targets = _targets(result.get("target"), wrong, parser)
     result["target"] = targets if native or not targets else [_target(item) for item in targets]
     return result, wrong
 
 
-def _targets(value: object, wrong: list[str]) -> list[Json] | None:
+def _targets(value: object, wrong: list[str], parser: Parser) -> list[Json] | None:
     """Return the targets; an entry that is no object is dropped and named."""
-    inner = _parsed(value) if isinstance(value, str) else value
+    inner = parser.inner(value) if isinstance(value, str) else value
     if isinstance(inner, dict):
         return [cast("Json", inner)]
     if not isinstance(inner, list):
@@ -246,10 +310,10 @@ def _target(entry: Json) -> Json:
     return named
 
 
-def _respelled(event: Json) -> Json:
+def _respelled(event: Json, parser: Parser) -> Json:
     """Return ``event`` with every known key at Okta's path, and the unknown ones left alone."""
     result: Json = {}
-    for path, value in _leaves(event, ()):
+    for path, value in _leaves(event, (), parser):
         known = _KNOWN.get(squash("".join(path)))
         if known is None and path[: len(path) - 1] == _DEBUG_DATA:
             known = path
@@ -257,16 +321,16 @@ def _respelled(event: Json) -> Json:
     return result
 
 
-def _leaves(value: Json, prefix: Path) -> Iterator[tuple[Path, object]]:
+def _leaves(value: Json, prefix: Path, parser: Parser) -> Iterator[tuple[Path, object]]:
     """Yield (path, value) of all that is no object; a known path comes in Okta's spelling."""
     for key, inner in value.items():
         path = (*prefix, _plain(key))
         known = _KNOWN.get(squash("".join(path)), path)
         below: object = inner
         if isinstance(inner, str) and known in OBJECTS:
-            below = _parsed(inner) or inner
+            below = parser.inner(inner) or inner
         if isinstance(below, dict):
-            yield from _leaves(cast("Json", below), known)
+            yield from _leaves(cast("Json", below), known, parser)
         else:
             yield known, below
 

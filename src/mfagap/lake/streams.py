@@ -122,8 +122,11 @@ def _layout(head: bytes) -> Layout:
 
 def _is_csv(text: bytes) -> bool:
     """Tell whether the first line is the header of a table with the log (Splunk, Sentinel)."""
-    first = text.partition(b"\n")[0].decode("utf-8", "replace")
-    names = next(csv.reader([first]), list[str]())
+    first = text.partition(b"\n")[0].decode("utf-8", "replace").replace("\r", " ")
+    try:
+        names = next(csv.reader([first]), list[str]())
+    except csv.Error:  # a cell beyond reason
+        return False
     header = {squash(name.removeprefix("okta.")) for name in names}
     return (
         "raw" in header or len(header & {"uuid", "uuids", "uuidg", "eventtype", "eventtypes"}) >= 2

@@ -13,13 +13,14 @@ from typing import IO
 from mfagap import alerts
 from mfagap.detect.customize import customize
 from mfagap.detect.durations import seconds
-from mfagap.detect.evaluate import evaluate
+from mfagap.detect.evaluate import Engine, evaluate
 from mfagap.detect.load import load_all
-from mfagap.engines.duckdb import DuckDBEngine
-from mfagap.errors import NothingReadable, SettingsError, UsageError
+from mfagap.engines.sandbox import Sandbox
+from mfagap.errors import EngineError, NothingReadable, SettingsError, UsageError
 from mfagap.lake.memory import MemoryLake
+from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
-from mfagap.model import Detection, MfaStatus, ScanResult, Slot, Totals
+from mfagap.model import Detection, Evaluation, MfaStatus, ScanResult, Slot, Totals
 from mfagap.settings import Settings
 from mfagap.sources.files import Discovery, discover
 
@@ -45,6 +46,7 @@ class Request:
         rejects: Where to write what could not be read.
         outputs: Files that this call writes, which are no input.
         settings: Changes to the detections.
+        detections: A folder of detections to run beside those that ship with mfagap.
     """
 
     paths: Sequence[str]
@@ -55,6 +57,7 @@ class Request:
     rejects: Path | None = None
     outputs: Sequence[Path] = ()
     settings: Settings = field(default_factory=Settings)
+    detections: Path | None = None
 
 
 Progress = Callable[[int, int], None]
@@ -65,12 +68,14 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
     """Read what ``request`` names and judge every start in it.
 
     Raises:
-        UsageError: A path leads nowhere, or a time cannot be read.
+        UsageError: A path leads nowhere, a time cannot be read, or the folder of detections holds
+            none, or one of an id that ships with mfagap.
         SettingsError: The settings name an unknown detection, list or column.
+        ContentError: A detection is off.
         NothingReadable: There is no Okta event in all of the input.
-        EngineError: A query failed, or memory or disk ran out.
+        EngineError: A query failed, did more than it may, or ran out of time, memory or disk.
     """
-    detections = _customized(request.settings)
+    detections = _customized(request)
     given_now = _given_now(request)
     wall_ms = time.time_ns() // 1_000_000
     outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
@@ -79,7 +84,8 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         found = discover(request.paths, request.stdin, Path(scratch), outputs)
         # Opened once the call is known to be sound: this empties a file of that name.
         rejects = stack.enter_context(Rejects(request.rejects))
-        lake = stack.enter_context(MemoryLake(rejects, wall_ms))
+        columns = named_in(*(detection.query for detection in detections))
+        lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns))
         total = found.total_bytes
         types = sorted({kind for detection in detections for kind in detection.event_types})
         lake.load(found.deliveries, types, lambda read: progress(read, total))
@@ -92,7 +98,8 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         )
         if request.since is not None and request.until is not None and slot.to_ms <= slot.from_ms:
             raise UsageError(f"--until {request.until} is not after --since {request.since}")
-        evaluations = [evaluate(d, DuckDBEngine(lake.connection), slot) for d in detections]
+        sandbox = Sandbox(lake.connection)  # from here on the database reads no file
+        evaluations = [_evaluated(detection, sandbox, slot) for detection in detections]
     findings = [finding for evaluation in evaluations for finding in evaluation.findings]
     findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid, f.detection))
     statuses = Counter(finding.mfa_status for finding in findings)
@@ -111,8 +118,16 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
     )
 
 
-def _customized(settings: Settings) -> list[Detection]:
-    detections = load_all()
+def _evaluated(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
+    try:
+        return evaluate(detection, engine, slot)
+    except EngineError as error:
+        raise EngineError(f"{detection.id}: {error}") from error
+
+
+def _customized(request: Request) -> list[Detection]:
+    settings = request.settings
+    detections = load_all(request.detections)
     known = {detection.id for detection in detections}
     for name in settings.detections:
         if name not in known:

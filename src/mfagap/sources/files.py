@@ -21,8 +21,15 @@ class Discovery:
 
     @property
     def total_bytes(self) -> int:
-        """The size of all deliveries on disk."""
-        return sum(delivery.path.stat().st_size for delivery in self.deliveries)
+        """The size of all deliveries on disk; one that is gone by now has none."""
+        return sum(_size(delivery.path) for delivery in self.deliveries)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def discover(

@@ -11,6 +11,17 @@
 -- Lists (detection.yml; the settings may add rows):
 --   clients, session_uses, second_factor_methods, trusted_api_tokens, prompting_rules
 WITH
+-- Whoever may have a Classic start. This only narrows what is worked on: all the rest of the query
+-- is over the events of these users, and not over everybody's.
+candidates AS (
+  SELECT DISTINCT
+    CASE WHEN LOWER(e.actor_type) = 'systemprincipal' THEN e.target_id
+         ELSE COALESCE(e.actor_id, e.actor_login) END AS user_id
+  FROM events AS e
+  WHERE LOWER(e.event_type) = 'user.session.start'
+    AND e.event_ms >= $from AND e.event_ms < $to
+    AND (e.session_id LIKE '10%' OR e.session_id LIKE 'trs%')
+),
 -- One spelling of what the log spells in several ways. Where Okta itself acts, the user is the
 -- target. A factor is real unless it is the password in another coat, an enrollment or a recovery.
 spelled AS (
@@ -35,9 +46,13 @@ spelled AS (
           AND COALESCE(UPPER(e.method_type_used), '') <> 'PASSWORD'
           AND COALESCE(UPPER(e.factor_intent), '') NOT LIKE '%ENROLL%'
           AND COALESCE(UPPER(e.factor_intent), '') NOT LIKE '%RECOVERY%'
-         THEN 1 ELSE 0 END AS is_factor
+         THEN 1 END AS is_factor
   FROM events AS e
   WHERE e.event_ms >= $from - $before_ms AND e.event_ms < $to + $after_ms
+    AND (COALESCE(e.actor_id, e.actor_login) IN (SELECT c.user_id FROM candidates AS c)
+         OR e.target_id IN (SELECT c.user_id FROM candidates AS c)
+         OR LOWER(e.event_type) = 'user.session.start'
+         OR LOWER(e.event_type) LIKE 'system.idp.lifecycle.%')
 ),
 
 -- A Classic id sets the scope, the URI only the confidence. A start that names no user or no
@@ -104,8 +119,7 @@ reached AS (
     e.idp_id AS idp_id, e.policy_kind AS policy_kind, e.policy_id AS policy_id,
     e.policy_name AS policy_name, e.rule_id AS rule_id, e.rule_name AS rule_name,
     e.is_factor AS is_factor,
-    CASE WHEN e.transaction_id = s.transaction_id OR e.uuid = s.uuid THEN 1 ELSE 0 END
-      AS same_transaction,
+    CASE WHEN e.transaction_id = s.transaction_id OR e.uuid = s.uuid THEN 1 END AS same_transaction,
     CASE WHEN e.event_ms <= s.event_ms + $grace_ms THEN 1 ELSE 0 END AS in_time
   FROM linked AS l
   JOIN starts AS s ON s.uuid = l.start_uuid
@@ -313,15 +327,13 @@ facts AS (
     s.api_token_id AS api_token_id, s.original_principal_id AS original_principal_id,
     COALESCE(s.transaction_id, s.request_id, s.authn_request_id) AS trail_id,
     f.uuid AS mfa_event, f.link AS mfa_link, f.event_ms AS mfa_ms, f.is_before AS mfa_before,
-    CASE WHEN f.is_before = 0 AND n.event_ms <= f.event_ms THEN 1 ELSE 0 END AS own_factor,
+    CASE WHEN n.event_ms <= f.event_ms THEN 1 ELSE 0 END AS own_factor,
     n.uuid AS activation_uuid,
     v.uuid AS policy_event, v.link AS policy_link, v.outcome AS policy_result,
     v.policy_id AS policy_id, v.policy_name AS policy_name, v.rule_id AS rule_id,
     v.rule_name AS rule_name,
-    COALESCE(d.allowed, 0) AS allowed, d.allowed_ms AS allowed_ms,
-    COALESCE(d.challenged, 0) AS challenged,
-    CASE WHEN u.note IS NOT NULL THEN 1 ELSE 0 END AS used, u.note AS use_note,
-    x.note AS explanation, y.uuid AS denial_uuid, p.uuid AS idp_change_uuid,
+    d.allowed AS allowed, d.allowed_ms AS allowed_ms, COALESCE(d.challenged, 0) AS challenged,
+    u.note AS use_note, x.note AS explanation, y.uuid AS denial_uuid, p.uuid AS idp_change_uuid,
     CASE WHEN f.is_before = 1 THEN NULL ELSE m.uuid END AS memory_uuid, k.kind AS client_kind,
     o.push_denied AS push_denied, o.mfa_not_passed AS mfa_not_passed, o.later_mfa AS later_mfa,
     o.radius AS radius, o.ldap_interface AS ldap_interface,
@@ -350,7 +362,8 @@ judged AS (
            AND (t.allowed = 0 OR t.allowed_ms >= t.mfa_ms) THEN 'mfa'
       WHEN $watermark < t.event_ms + $grace_ms THEN 'unsettled'
       WHEN t.mfa_before = 0 AND t.own_factor = 0 THEN 'step_up'
-      WHEN t.challenged = 1 AND t.allowed = 0 AND t.used = 0 AND t.own_factor = 0 THEN 'challenged'
+      WHEN t.challenged = 1 AND t.allowed = 0 AND t.use_note IS NULL AND t.own_factor = 0
+           THEN 'challenged'
       WHEN t.explanation IS NOT NULL AND (t.challenged = 0 OR t.allowed = 1) THEN 'explained'
       ELSE 'single_factor'
     END AS mfa_status,
