@@ -34,7 +34,7 @@ from mfagap.model import Delivery, Totals
 
 GROUP_BYTES = 512 * 1024 * 1024
 GROUP_FILES = 256
-CHUNK_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024
 MEMORY_LIMIT = "320MB"
 FUTURE_MS = 10 * 60 * 1000
 """An event dated further past the wall clock moves neither NOW nor a watermark."""

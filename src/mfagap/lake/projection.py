@@ -94,8 +94,8 @@ def reading(
 
     - it has no identity or no readable time
     - it is relevant, and its id has another form, or another type stands where Okta has an object
-    - it is relevant and has neither actor nor outcome, which may stand under flat keys
-      (``normalized`` says that such keys were looked for)
+    - it is relevant and has neither actor nor outcome, which may stand under flat keys, or gives
+      a key twice (``normalized`` says that this was looked after)
 
     Args:
         files: Paths.
@@ -178,6 +178,10 @@ def _sound(paths: Sequence[Path], inside: str, *, normalized: bool) -> str:
     if not normalized:
         held = [_value(paths, path) for path in (("actor", "id"), ("outcome", "result"))]
         tests.append(f"coalesce({', '.join(held)}) IS NOT NULL")
+        objects = f"['$', {_json_paths(((), *OBJECTS), inside).removeprefix('[')}"
+        keys = f"json_keys(text, {objects})"
+        twice = "lambda names: len(names) <> len(list_distinct(names))"
+        tests.append(f"len(list_filter({keys}, {twice})) = 0")
     return " AND ".join(tests)
 
 
@@ -316,7 +320,8 @@ def rereading() -> str:
     known = plain | {"debugContext": {"debugData": _debug_spec()}, "target": json.loads(_TARGETS)}
     return f"""
 SELECT event::VARCHAR, to_json(from_json(event, {quote(json.dumps(known))}))::VARCHAR
-FROM (SELECT to_json(coalesce(inner_event, event)) AS event
+FROM (SELECT to_json(CASE WHEN inner_event.uuid IS NULL THEN event ELSE inner_event END)
+               AS event
       FROM (SELECT from_json($line, {quote(json.dumps(plain))}) AS event,
                    from_json($line, {quote(json.dumps(wrapped))}).detail AS inner_event
             WHERE json_valid($line)))
