@@ -89,7 +89,7 @@ $(VENV)/.dev: $(VENV)/.created pyproject.toml
 
 # The pins of runtime.txt hold in dev.txt too, so that the tests run what users run.
 COMPILE = build/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-config $(LOCK_FLAGS)
+	--generate-hashes --no-strip-extras --no-header --no-config $(LOCK_FLAGS)
 
 lock: build/lock/.uv-$(UV_VERSION)
 	$(COMPILE) -o requirements/runtime.txt
