@@ -149,6 +149,23 @@ def test_a_wrapper_given_twice_is_counted(text: str, tmp_path: Path) -> None:
     assert (list(found.rows), problems(found)) == (["a"], [(1, *TWICE)])
 
 
+@pytest.mark.parametrize(
+    ("line", "uuids"),
+    [
+        ('{"version": "0", "detail": $A, "data": {"events": [$B]}}', ["a", "b", "z"]),
+        ('{"version": "0", "detail": $IRRELEVANT, "data": {"events": [$B]}}', ["b", "z"]),
+    ],
+)
+def test_what_stands_beside_a_detail_is_read(line: str, uuids: list[str], tmp_path: Path) -> None:
+    """In a file that looks like EventBridge, whose lines are read at full speed."""
+    events = {"A": start("a"), "B": start("b"), "IRRELEVANT": start("i", eventType="zone.make")}
+    for name, event in events.items():
+        line = line.replace(f"${name}", json.dumps(event))
+    first = json.dumps({"version": "0", "detail": start("z")})
+    found = read(tmp_path, {"x": f"{first}\n{line}\n".encode()}, event_types=["user.*"])
+    assert (list(found.rows), problems(found)) == (uuids, [])
+
+
 def test_an_event_is_read_before_a_text_beside_it(tmp_path: Path) -> None:
     """Fast or slowly: a whole event's unknown keys are nobody's business."""
     event = {**start("own"), "_raw": json.dumps(start("in-text"))}

@@ -1,9 +1,9 @@
 """The SQL that reads LogEvents and projects them onto the columns of ``events``.
 
 Built from ``fields`` alone, so that a new column is one line there. Reading is strict: DuckDB
-stops at a line that is no JSON, an object in the wrong place or a key given twice, where its
-``ignore_errors`` would drop the line or the field without a word. What stops it goes through
-``normalize``, which counts and mends, and comes back here: one reading decides for every shape.
+stops at what is no JSON, and an event with an object in the wrong place or a key given twice is
+called spoiled, where a lenient reader would drop the field without a word. Both go through
+``normalize``, which counts and mends, and come back here: one reading decides for every shape.
 """
 
 import json
@@ -56,6 +56,20 @@ ALWAYS = frozenset(
 LINE_BYTES = 2 * 1024 * 1024
 """A longer line takes the long way; it costs buffers of eight times its length."""
 
+MANY_KEYS = 200
+"""An object of more keys takes the long way, since to look for repeats takes the square of that."""
+
+_TWICE = (
+    f"CASE WHEN len(names) > {MANY_KEYS} THEN true "
+    "ELSE len(list_filter(names, lambda name, place: list_position(names, name) < place)) > 0 END"
+)
+
+_ENVELOPE = (
+    *("version", "id", "detail-type", "source", "account", "time", "region", "resources"),
+    "detail",
+)
+"""What EventBridge writes around an event. Of a line with more, ``detail`` may not be all."""
+
 
 def quote(text: str) -> str:
     """Return ``text`` as an SQL string literal."""
@@ -92,7 +106,7 @@ def reading(
     ``kept`` holds the values that ``columns`` look at, as a list of texts, and is empty where the
     event is not relevant. ``spoiled`` is the file's name where the event cannot be used as it is:
 
-    - it has no identity or no readable time
+    - it has no identity or no readable time, or more stands beside it than EventBridge writes
     - it is relevant, and its id has another form, or another type stands where Okta has an object
     - it is relevant and has neither actor nor outcome, which may stand under flat keys, or gives
       a key twice (``normalized`` says that this was looked after)
@@ -108,6 +122,7 @@ def reading(
     inside = "$.detail" if kind.layout == "eventbridge" else "$"
     paths = _paths(columns)
     identity = _json_paths(((key,) for key in IDENTITY), inside)
+    alone = "" if inside == "$" else f" AND list_has_all({list(_ENVELOPE)}, json_keys(text))"
     return f"""
 WITH
 read AS (SELECT filename, text FROM {_texts(files, kind, normalized=normalized)}),
@@ -124,7 +139,7 @@ extracted AS (
   FROM judged
 )
 SELECT
-  CASE WHEN ({_named("uuid")} AND {_named("event_type")} AND event_ms IS NOT NULL
+  CASE WHEN ({_named("uuid")} AND {_named("event_type")} AND event_ms IS NOT NULL{alone}
              AND CASE WHEN relevant THEN {_sound(paths, inside, normalized=normalized)}
                       ELSE true END) IS NOT TRUE THEN filename END AS spoiled,
   event_ms, kept
@@ -178,11 +193,14 @@ def _sound(paths: Sequence[Path], inside: str, *, normalized: bool) -> str:
     if not normalized:
         held = [_value(paths, path) for path in (("actor", "id"), ("outcome", "result"))]
         tests.append(f"coalesce({', '.join(held)}) IS NOT NULL")
-        objects = f"['$', {_json_paths(((), *OBJECTS), inside).removeprefix('[')}"
-        keys = f"json_keys(text, {objects})"
-        twice = "lambda names: len(names) <> len(list_distinct(names))"
-        tests.append(f"len(list_filter({keys}, {twice})) = 0")
+        tests.append(f"len(list_filter({_keys(inside)}, lambda names: {_TWICE})) = 0")
     return " AND ".join(tests)
+
+
+def _keys(inside: str) -> str:
+    """Return the SQL of the keys of every object that Okta's events have, as a list of lists."""
+    objects = _json_paths(((), *OBJECTS), inside)
+    return f"json_keys(text, list_distinct(list_prepend('$', {objects})))"
 
 
 def _value(paths: Sequence[Path], path: Path) -> str:
