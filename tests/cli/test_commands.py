@@ -140,3 +140,11 @@ def test_an_interrupt_ends_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(load, "folders", interrupted)
     done = run("detections", "list")
     assert (done.code, done.err) == (130, "mfagap: interrupted\n")
+
+
+def test_lint_of_survivors(run: Run, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    file = folder / "survivors.yml"
+    file.write_text("- reason: none\n  mutants: [a]\n", encoding="utf-8")
+    done = run("detections", "lint", folder)
+    assert (done.code, done.out) == (1, f"{file}:1: 'owner' is missing or no text\n")

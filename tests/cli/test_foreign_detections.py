@@ -312,6 +312,55 @@ def test_what_it_is_called_is_harmless(run: Run, own: Path) -> None:
         assert [char for char in "\x1b\x07\u202e" if char in done.out] == []
 
 
+CASE = """\
+summary: A start of nobody's, and one of somebody's.
+clock: 2026-01-15T12:00:00Z
+events:
+  - { id: nobody, from: session_start, at: 0s, set: { actor.alternateId: null } }
+  - { id: start, from: session_start, at: 1m }
+expect:
+  findings:
+    - { start: start, mfa_status: single_factor, severity: low, confidence: low }
+  skipped: { nobody: 1 }
+"""
+
+
+def given_two(folder: Path) -> None:
+    """Let ``CASE`` be the only case of the detection in ``folder``."""
+    for case in (folder / "cases").iterdir():
+        case.unlink()
+    (folder / "cases" / "two.yml").write_text(CASE, encoding="utf-8")
+
+
+def test_its_cases_are_run(run: Run, own: Path) -> None:
+    folder = made(own, query("CASE WHEN e.actor_login IS NULL THEN 'nobody' END"))
+    given_two(folder)
+    done = run("test", OWN, "--detections", own)
+    assert (done.code, done.out, done.err) == (0, f"ok   {OWN}/two\n", "1 passed, 0 failed\n")
+
+
+def test_what_its_cases_find_is_harmless(run: Run, own: Path) -> None:
+    said = "'" + HOSTILE + "'"
+    sql = query(f"CASE WHEN e.actor_login IS NULL THEN {said} END")
+    folder = made(own, sql.replace("e.uuid AS uuid", f"{said} AS uuid"))
+    given_two(folder)
+    done = run("test", OWN, "--detections", own)
+    assert (done.code, done.err) == (1, "0 passed, 1 failed\n")
+    shown = "\\x1b]8;;https://example.com\\x07=x\\u202e"
+    assert done.out.splitlines()[:3] == [
+        f"FAIL {OWN}/two",
+        f"     {shown}: expected nothing, found single_factor",
+        "     start: expected single_factor, found nothing",
+    ]
+    assert [char for char in "\x1b\x07\u202e" if char in done.out] == []
+
+
+def test_mutants_of_them_are_not_judged(run: Run, own: Path) -> None:
+    done = run("test", "--mutate", "--detections", own)
+    message = "mfagap: --mutate judges the queries that ship with mfagap: leave out --detections\n"
+    assert (done.code, done.out, done.err) == (2, "", message)
+
+
 def test_what_ships_runs_in_the_same_sandbox(
     run: Run, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ LINES = (
     off("beyond-bigint", '"asNumber": 64500', f'"asNumber": {10**20}', as_number=None),
     lenient("deep", ACTOR, f'{{"zz": {DEEP}, "actor"'),
     lenient("deep-200", ACTOR, f'{{"zz": {"[" * 250}{"]" * 250}, "actor"', actor_type="User"),
+    lenient("deep-beside-detail", ACTOR, f'{{"detail": "x", "zz": {DEEP}, "actor"'),
     lenient("deep-in-debug", DEBUG, f'{DEBUG}"zz": {DEEP}, ', request_uri="/api/v1/authn"),
     lenient("deep-in-target", TARGET, f'"target": [{{"id": "a", "zz": {DEEP}}}]', target_id="a"),
     lenient("deep-in-reason", REASON, f'"reason": {DEEP}', outcome_reason=DEEP),

@@ -57,12 +57,15 @@ def _found(case: Case, evaluation: Evaluation, made: Iterable[Alert]) -> dict[st
     labels = {event_id: label for label, event_id in case.ids.items()}
     with_keys = any("key" in alert for alert in case.expect.get("alerts", []))
     found_alerts = [
-        {"severity": alert.severity.word, "findings": [labels[f.uuid] for f in alert.findings]}
+        {
+            "severity": alert.severity.word,
+            "findings": [labels.get(f.uuid, f.uuid) for f in alert.findings],
+        }
         | ({"key": alert.dedup_key} if with_keys else {})
         for alert in made
     ]
     return {
-        "findings": {labels[f.uuid]: _plain(f, labels) for f in evaluation.findings},
+        "findings": {labels.get(f.uuid, f.uuid): _plain(f, labels) for f in evaluation.findings},
         "alerts": sorted(found_alerts, key=lambda alert: alert["findings"]),
         "skipped": dict(evaluation.skipped),
     }
@@ -72,7 +75,7 @@ def _plain(finding: Finding, labels: Mapping[str, str]) -> dict[str, Any]:
     policy = finding.policy
     mfa = Reference("mfa", finding.mfa_link or "", finding.mfa_event or "")
     return {
-        "start": labels[finding.uuid],
+        "start": labels.get(finding.uuid, finding.uuid),
         "mfa_status": finding.mfa_status.value,
         "severity": finding.severity.word,
         "confidence": finding.confidence.value,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mfagap.cli.pipes import show
 from mfagap.errors import ContentError
 from mfagap.model import Detection
 
-MAX_LINE = 10_000
 DIALECTS = (
     *("bigquery", "clickhouse", "databricks", "duckdb"),
     *("postgres", "snowflake", "spark", "trino"),
@@ -73,7 +73,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     from mfagap.detect.load import load_all
 
     for found in load_all(arguments.detections):
-        _print(f"{found.id}  {found.severity.word}  {found.status}  {found.title}")
+        show(f"{found.id}  {found.severity.word}  {found.status}  {found.title}")
     return 0
 
 
@@ -88,7 +88,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     for text in _page(find(arguments.id, arguments.detections)):
         for line in text.split("\n"):
-            _print(line)
+            show(line)
     return 0
 
 
@@ -105,15 +105,8 @@ def run_sql(arguments: argparse.Namespace) -> int:
 
     sql = document(find(arguments.id, arguments.detections), arguments.dialect)
     for line in sql.removesuffix("\n").split("\n"):
-        _print(line)
+        show(line)
     return 0
-
-
-def _print(line: str) -> None:
-    """Print ``line``; whoever wrote a detection may want to steer the terminal."""
-    from mfagap.report.clean import terminal
-
-    print(terminal(line, MAX_LINE))
 
 
 def run_lint(arguments: argparse.Namespace) -> int:
@@ -131,7 +124,7 @@ def run_lint(arguments: argparse.Namespace) -> int:
     checked = given or folders()
     for folder in checked:
         for problem in _problems(folder, shipped=not given):
-            _print(str(problem))
+            show(str(problem))
             count += 1
     print(f"{len(checked)} checked, {count} problem{'' if count == 1 else 's'}", file=sys.stderr)
     return 1 if count else 0

@@ -16,7 +16,6 @@ FORMATS = ("table", "json", "jsonl", "csv")
 SUFFIXES = {".txt": "table", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 LEVELS = ("low", "medium", "high", "critical")
 FAIL_ON_EXIT = 10
-MAX_LINE = 10_000
 
 DESCRIPTION = """\
 Read Okta System Log events and show the sessions that skipped MFA.
@@ -104,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
     from mfagap import settings
     from mfagap.model import Severity
     from mfagap.report import document, summary
-    from mfagap.report.clean import terminal
     from mfagap.service.scan import Request, scan
 
     chosen = _format(arguments)
@@ -136,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         for line in summary.notes(result):
             print(line, file=sys.stderr)
-    print(terminal(summary.counts(result), MAX_LINE), file=sys.stderr)  # skip reasons are a query's
+    print(summary.counts(result), file=sys.stderr)
     if arguments.fail_on:
         least = Severity[arguments.fail_on.upper()]
         if any(alert.severity >= least for alert in result.alerts):

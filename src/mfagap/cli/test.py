@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfagap.cli.pipes import show
 from mfagap.model import Detection
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def _run(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tuple
         failed += not outcome.passed
         if outcome.passed and quiet:
             continue
-        print(f"{'ok  ' if outcome.passed else 'FAIL'} {detection.id}/{outcome.case.name}")
+        show(f"{'ok  ' if outcome.passed else 'FAIL'} {detection.id}/{outcome.case.name}")
         for difference in outcome.differences:
-            print(f"     {difference}")
+            show(f"     {difference}")
     return len(cases) - failed, failed
 
 
@@ -94,9 +95,9 @@ def _mutate(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tu
         explained = mutant not in report.unexplained
         if not (explained and quiet):
             place = f"{Path(detection.folder) / 'query.sql'}:{mutant.line}"
-            print(f"{'ok  ' if explained else 'FAIL'} {place}: no case notices: {mutant.name}")
+            show(f"{'ok  ' if explained else 'FAIL'} {place}: no case notices: {mutant.name}")
     for problem in report.stale:
-        print(f"FAIL {problem}")
+        show(f"FAIL {problem}")
     survivors, failed = len(report.survivors), len(report.unexplained) + len(report.stale)
     print(
         f"{detection.id}: {report.mutants} mutants, {report.mutants - survivors} killed, "

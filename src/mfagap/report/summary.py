@@ -50,7 +50,9 @@ def counts(result: ScanResult) -> str:
     parts = [f"{result.counts[status]:,} {status.value}" for status in _ORDER]
     line = f"Legacy sessions: {', '.join(parts)}. Alerts: {len(result.alerts):,}."
     if result.skipped:
-        never = ", ".join(f"{count:,} with {reason}" for reason, count in result.skipped.items())
+        never = ", ".join(
+            f"{count:,} with {terminal(reason)}" for reason, count in result.skipped.items()
+        )
         line += f" Never fire: {never}."
     return line
 
