@@ -14,6 +14,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from tests.report.schema import validated_lines
 
 from mfagap.cases.templates import Event, Templates
 from mfagap.report import document, jsonl
@@ -235,8 +236,8 @@ class Told:
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """The lines, parsed."""
-        return [json.loads(line) for line in self.lines.splitlines()]
+        """The lines, parsed; each fits the schema."""
+        return validated_lines(self.lines.decode())
 
     def statuses(self, *wanted: str) -> set[str]:
         """Return the uuids of the findings that have one of these statuses."""

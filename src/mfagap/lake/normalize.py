@@ -1,6 +1,6 @@
 """Rewrites any delivery as clean NDJSON of LogEvents, counting what is mended and what is lost.
 
-The strict reader (``projection.reader``) takes clean input at full speed and stops at anything
+The strict reader (``projection.reading``) takes clean input at full speed and stops at anything
 else; that file then comes here. What leaves here, the strict reader takes: it stays the only
 place where an event becomes a row.
 """
@@ -34,7 +34,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TRIMMED = " \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """What DuckDB's trim takes off: Unicode's space separators."""
 _SPACES = r"\t\n\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_NAMED = re.compile(rf"[{_SPACES}]*[^{_SPACES}{{\[]")  # as ``projection.usable`` has it
+_NAMED = re.compile(rf"[{_SPACES}]*[^{_SPACES}{{\[]")  # as ``projection.reading`` has it
 
 _PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?")
 
