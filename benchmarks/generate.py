@@ -4,16 +4,19 @@ Usage: python -m benchmarks.generate EVENTS FILE [--sso SHARE]
 
 Of a thousand events a hundred are sign-in traffic: session starts (one of them legacy), factors
 and policy evaluations. ``SHARE`` (50) are single sign-on, which a scan keeps as well; the others
-are of types that no detection reads. Of three legacy starts one passes a factor.
+are of types that no detection reads. Of three legacy starts one is followed by its factor.
 """
 
 import argparse
 import json
+import math
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from mfagap.cases.templates import Templates
 
@@ -73,20 +76,40 @@ def events(count: int, sso: int = SSO, seed: int = 7) -> Iterator[str]:
     step = SPAN / count
     for start in range(0, count, 1000):
         rng.shuffle(thousand)
-        place = rng.randrange(900)
+        place = rng.choice([number for number, form in enumerate(thousand) if form is mfa])
         session = _values(rng, users) | {"session": _word(rng, "102")}
-        unanswered = start // 1000 % 3 == 0
+        answered = start // 1000 % 3 == 0
         for number, form in enumerate((*thousand[:place], legacy, *thousand[place:])):
-            if form is legacy:
-                values = dict(session)
-            elif unanswered and number > place and form is mfa:
-                values, unanswered = dict(session), False
-            else:
-                values = _values(rng, users)
+            own = number == place or (answered and number == place + 1)
+            values = dict(session) if own else _values(rng, users)
             moment = START + step * (start + number)
             values["uuid"] = str(uuid.UUID(int=rng.getrandbits(128), version=4))
             values["published"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             yield form.fill(values)
+
+
+def gaps(count: int) -> int:
+    """Return how many of the legacy starts in ``events(count)`` no factor follows.
+
+    In a log of fewer than 2016 events the factors come too late for a scan.
+    """
+    starts = math.ceil(count / 1000)
+    return starts - math.ceil(starts / 3)
+
+
+@contextmanager
+def whole(file: Path) -> Generator[BinaryIO]:
+    """Open ``file`` for writing; it is there only once all of it is written."""
+    part = file.with_name(file.name + ".part")
+    with part.open("wb") as out:
+        yield out
+    part.replace(file)
+
+
+def write(file: Path, count: int, sso: int = SSO) -> None:
+    """Write ``events`` as NDJSON."""
+    with whole(file) as out:
+        out.writelines(line.encode() + b"\n" for line in events(count, sso))
 
 
 def _values(rng: random.Random, users: int) -> dict[str, str]:
@@ -105,8 +128,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--sso", type=int, default=SSO, help="of a thousand (default: %(default)s)")
     arguments = parser.parse_args()
-    with arguments.file.open("w", encoding="utf-8") as out:
-        out.writelines(line + "\n" for line in events(arguments.events, arguments.sso))
+    write(arguments.file, arguments.events, arguments.sso)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Measures `mfagap scan` against the plain join in several ways, and prints ratios.
 
-Each way is a process of its own, start included. One round runs every way once, so that what else
+Each way is a process of its own, start included, and must find what was made: the ways that do not
+answer alike cannot be compared. One round runs every way once, so that what else
 the machine does hits all of them; times are medians over the rounds, memory is the highest peak.
 The scan of the large log, and of the same log in other packings, come last.
 """
@@ -14,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import SSO, events
+from benchmarks.generate import SSO, gaps, whole, write
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,24 +31,38 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Way:
-    """One way to answer, and what it took in each round."""
+    """One way to answer, and what it took in each round.
+
+    Attributes:
+        name: How it is called in the table.
+        command: Its words.
+        made: How many sessions without a factor are in its log.
+        found: How many its output tells of.
+        seconds: Of each round.
+        peaks: Of each round, the memory in MB.
+    """
 
     name: str
     command: list[str]
+    made: int
+    found: Callable[[bytes], int]
     seconds: list[float] = field(default_factory=list[float])
     peaks: list[int] = field(default_factory=list[int])
 
     def run(self) -> None:
-        """Run it once and note seconds and peak memory (MB)."""
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        self.seconds.append(time.perf_counter() - started)
-        self.peaks.append(usage.ru_maxrss // 1024)
+        """Run it once, note seconds and peak memory, and end it all where the answer is wrong."""
+        with tempfile.TemporaryFile() as output:
+            started = time.perf_counter()
+            process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            self.seconds.append(time.perf_counter() - started)
+            self.peaks.append(usage.ru_maxrss // 1024)
+            output.seek(0)
+            said = output.read()
         if status:
             raise SystemExit(f"{self.name} failed with status {status}")
+        if self.found(said) != self.made:
+            raise SystemExit(f"{self.name} found {self.found(said)} sessions, not {self.made}")
 
     @property
     def median(self) -> float:
@@ -54,23 +70,26 @@ class Way:
         return statistics.median(self.seconds)
 
 
-def scan(name: str, *files: Path) -> Way:
-    """Return the scan of ``files``."""
+def scan(name: str, file: Path, count: int) -> Way:
+    """Return the scan of ``file``, a log of ``count`` events."""
     mfagap = str(Path(sys.executable).with_name("mfagap"))
-    return Way(name, [mfagap, "scan", "--format", "jsonl", *map(str, files)])
+    command = [mfagap, "scan", "--format", "jsonl", str(file)]
+    return Way(name, command, gaps(count), lambda lines: lines.count(b"\n"))
 
 
-def plain(name: str, way: str, file: Path) -> Way:
-    """Return a way of the plain join."""
-    return Way(name, [sys.executable, "-m", "benchmarks.plain_join", way, str(file)])
+def plain(name: str, way: str, file: Path, count: int) -> Way:
+    """Return a way of the plain join over ``file``, a log of ``count`` events."""
+    command = [sys.executable, "-m", "benchmarks.plain_join", way, str(file)]
+    return Way(name, command, gaps(count), int)
 
 
-def ways(file: Path) -> list[Way]:
+def ways(file: Path, count: int) -> list[Way]:
     """Return the ways to compare, the leanest first."""
-    found = [plain("leanest DuckDB join", "duckdb", file), scan("mfagap scan", file)]
-    found += [plain("orjson loop", "orjson", file), plain("json loop", "json", file)]
+    found = [plain("leanest DuckDB join", "duckdb", file, count), scan("mfagap scan", file, count)]
+    found += [plain("orjson loop", "orjson", file, count), plain("json loop", "json", file, count)]
     if jq := shutil.which("jq"):
-        found.append(Way("jq", [jq, "-n", "-f", str(HERE / "plain_join.jq"), str(file)]))
+        command = [jq, "-n", "-f", str(HERE / "plain_join.jq"), str(file)]
+        found.append(Way("jq", command, gaps(count), int))
     return found
 
 
@@ -100,8 +119,7 @@ def log(folder: Path, count: int, sso: int, name: str) -> Path:
     file = folder / f"{name}-{count}-{sso}.ndjson"
     if not file.exists():
         print(f"writing {file}", file=sys.stderr)
-        with file.open("w", encoding="utf-8") as out:
-            out.writelines(line + "\n" for line in events(count, sso))
+        write(file, count, sso)
     return file
 
 
@@ -110,11 +128,11 @@ def packed(file: Path) -> list[Path]:
     gz, zst, array = (file.with_suffix(suffix) for suffix in (".gz", ".zst", ".json"))
     if not array.exists():
         print(f"packing {file}", file=sys.stderr)
-        with file.open("rb") as lines, gzip.open(gz, "wb", 1) as out:
+        with file.open("rb") as lines, whole(gz) as raw, gzip.open(raw, "wb", 1) as out:
             shutil.copyfileobj(lines, out, 1024 * 1024)
-        with file.open("rb") as lines, zstd.open(zst, "wb") as out:
+        with file.open("rb") as lines, whole(zst) as raw, zstd.open(raw, "wb") as out:
             shutil.copyfileobj(lines, out, 1024 * 1024)
-        with file.open("rb") as lines, array.open("wb") as out:
+        with file.open("rb") as lines, whole(array) as out:
             out.write(b"[")
             for number, line in enumerate(lines):
                 out.write((b",\n" if number else b"") + line.rstrip())
@@ -135,19 +153,20 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         count, rounds = arguments.events, arguments.rounds
         file = log(folder, count, SSO, "events")
-        measured(f"{count:,} events, {file.stat().st_size / 1e9:.2f} GB", ways(file), rounds)
+        measured(f"{count:,} events, {file.stat().st_size / 1e9:.2f} GB", ways(file, count), rounds)
         busy = log(folder, count, 5 * SSO, "sso")
-        compared = [plain("leanest DuckDB join", "duckdb", busy), scan("mfagap scan", busy)]
+        compared = ways(busy, count)[:2]
         measured(f"{count:,} events, a quarter of them single sign-on", compared, rounds)
-        compared = [scan("NDJSON", file)]
-        compared += [
-            scan(name, path)
-            for name, path in zip(("gzip", "zstd", "array"), packed(file), strict=True)
-        ]
+        names = ("NDJSON", "gzip", "zstd", "array")
+        files = (file, *packed(file))
+        compared = [scan(name, path, count) for name, path in zip(names, files, strict=True)]
         measured(f"{count:,} events, other packings", compared, rounds)
         if arguments.large:
             large = log(folder, arguments.large, SSO, "events")
-            compared = [scan(f"{count:,}", file), scan(f"{arguments.large:,}", large)]
+            compared = [
+                scan(f"{count:,}", file, count),
+                scan(f"{arguments.large:,}", large, arguments.large),
+            ]
             measured("mfagap scan by number of events", compared, min(rounds, 3))
 
 

@@ -1,7 +1,9 @@
 """What the product can do is written down: an undocumented option, setting or error fails."""
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
@@ -11,31 +13,52 @@ from mfagap.cli.main import main
 from mfagap.detect.customize import DEDUP_KEYS
 from mfagap.detect.load import load_all
 from mfagap.errors import MfagapError
+from mfagap.lake.fields import COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = (
-    "scan",
-    "detections",
-    "detections list",
-    "detections show",
-    "detections lint",
-    "detections sql",
-    "test",
-)
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def _text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([*command.split(), "--help"])
-    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
-    documented = _text("docs/cli.md")
-    assert f"## mfagap {command}" in documented
-    assert sorted(option for option in options if f"`{option}" not in documented) == []
+def _helps(*words: str) -> Iterator[tuple[str, str]]:
+    """Yield each command and its help: that of ``words``, and of all the commands below."""
+    with redirect_stdout(io.StringIO()) as out, suppress(SystemExit):
+        main([*words, "--help"])
+    text = out.getvalue()
+    yield " ".join(("mfagap", *words)), text
+    for command in re.findall(r"^ {4}(\w+)(?: |$)", text, re.MULTILINE):
+        yield from _helps(*words, command)
+
+
+def _sections() -> dict[str, str]:
+    """Return what docs/cli.md says of each command; of ``mfagap`` itself, what comes first."""
+    first, *rest = re.split(r"^## (.+)$", _text("docs/cli.md"), flags=re.MULTILINE)
+    return {"mfagap": first, **dict(zip(rest[::2], rest[1::2], strict=True))}
+
+
+HELPS = dict(_helps())
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    assert {"mfagap scan", "mfagap detections sql"} < HELPS.keys()
+    assert list(_sections()) == list(HELPS)
+
+
+@pytest.mark.parametrize("command", HELPS)
+def test_every_option_is_documented(command: str) -> None:
+    listed = re.findall(r"^  (-.*?)(?:  |$)", HELPS[command], re.MULTILINE)
+    options = set(re.findall(r"--[a-z-]+", " ".join(listed)))
+    assert "--help" in options
+    documented = set(re.findall(r"`(--[a-z-]+)", _sections()[command]))
+    assert sorted(options - documented) == ["--help"]
+
+
+def test_every_column_is_documented_in_its_order() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", _text("docs/events.md"), re.MULTILINE)
+    assert documented == list(COLUMNS)
 
 
 def test_every_exit_code_is_documented() -> None:
@@ -66,7 +89,17 @@ def test_the_drawn_tree_is_the_real_one() -> None:
     assert found == real
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_links_lead_somewhere(name: str) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", _text(name))
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^):]+)\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not _leads(document, link)] == []
+
+
+def _leads(document: Path, link: str) -> bool:
+    """Tell whether ``link`` in ``document`` leads to a file, and to a heading of it if it says."""
+    name, _, anchor = link.partition("#")
+    file = document.parent / name if name else document
+    if not file.exists() or not anchor:
+        return file.exists()
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}

@@ -1,8 +1,10 @@
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from tests.cli.command import Done, Run
 from tests.cli.logs import every_status, write
+from tests.detect import shipped
 
 from mfagap.cli.main import main
 
@@ -11,6 +13,12 @@ from mfagap.cli.main import main
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MFAGAP_CONFIG", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _alone() -> Generator[None]:
+    with shipped.alone():
+        yield
 
 
 @pytest.fixture

@@ -300,6 +300,19 @@ def test_what_a_detection_says_is_harmless(run: Run, log: Path, own: Path, kind:
         assert f"{HOSTILE}ada@example.com" in emails
 
 
+@pytest.mark.parametrize("words", [("scan",), ("test", OWN)])
+def test_what_an_error_quotes_takes_no_line_of_its_own(
+    run: Run, log: Path, own: Path, words: tuple[str, ...]
+) -> None:
+    ends = "||".join(f"chr({ord(end)})||'Legacy sessions: 0'" for end in "\n\r\v\x85\u2028")
+    made(own, f"SELECT error('x'||{ends}) AS uuid")
+    done = run(*words, "--detections", own, *([log] if "scan" in words else []))
+    first, *others = done.err.splitlines()
+    assert (done.code, done.out) == (1, "")
+    assert first.startswith("mfagap: ")
+    assert others == ["    Legacy sessions: 0"] * 5
+
+
 def test_what_it_is_called_is_harmless(run: Run, own: Path) -> None:
     file = made(own, query()) / "detection.yml"
     title = "title: Okta legacy API authentication without an MFA challenge"

@@ -1,12 +1,30 @@
-"""The detection that ships with mfagap, and copies of its folder to break."""
+"""The detection that most tests scan with, alone, and copies of its folder to break."""
 
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mfagap.detect.load import content
+import pytest
+
+from mfagap.detect import load
 
 ID = "okta_legacy_authn_without_mfa"
-FOLDER = content() / "detections" / ID
+FOLDER = load.content() / "detections" / ID
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Let ``ID`` be the only detection that ships with mfagap, however many do."""
+    every = load.folders
+
+    def folders(own: Path | None = None) -> list[Path]:
+        found = every(own)
+        return [folder for folder in found if folder.name == ID or folder.parent != FOLDER.parent]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "folders", folders)
+        yield
 
 
 def copied(into: Path) -> Path:

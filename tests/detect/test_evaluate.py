@@ -4,8 +4,10 @@ from dataclasses import replace
 import pytest
 from tests.detect.shipped import ID
 
-from mfagap.detect.evaluate import evaluate, rfc3339
+from mfagap.detect.evaluate import evaluate, parameters, rfc3339
+from mfagap.detect.lint import PARAMETERS
 from mfagap.detect.load import find
+from mfagap.engines.dialects import MEANINGS, RENAMED
 from mfagap.errors import EngineError
 from mfagap.model import (
     Confidence,
@@ -70,6 +72,12 @@ class Rows:
 
 def _findings(*rows: Row, detection: Detection = SHIPPED) -> tuple[Finding, ...]:
     return evaluate(detection, Rows(rows), SLOT).findings
+
+
+def test_lint_and_dialects_know_the_same_parameters() -> None:
+    given = parameters(SHIPPED, SLOT)
+    assert tuple(given) == PARAMETERS
+    assert [RENAMED.get(name, name) for name in given] == list(MEANINGS)
 
 
 def test_the_query_is_told_the_slot_and_the_windows() -> None:

@@ -162,6 +162,51 @@ def test_a_query_of_an_undeclared_event_type(folder: Path) -> None:
     assert "'system.iwa_agentless.auth'" in query[line - 1]
 
 
+@pytest.mark.parametrize(
+    ("condition", "kind"),
+    [
+        ("e.event_type = 'device.user.add'", "device.user.add"),
+        ("'Device.User.Add' = LOWER(e.event_type)", "Device.User.Add"),
+        ("e.event_type IN ('user.session.start',\n 'device.user.add')", "device.user.add"),
+        ("LOWER((e.event_type)) LIKE 'device.%'", "device.%"),
+        ("CASE e.event_type WHEN 'device.user.add' THEN 1 END = 1", "device.user.add"),
+        ("e.event_type LIKE 'app.o%'", "app.o%"),
+        ("e.event_type = 'app.oauth2'", "app.oauth2"),
+    ],
+)
+def test_every_type_that_a_query_compares_is_declared(
+    folder: Path, condition: str, kind: str
+) -> None:
+    sql = f"-- reads 'device.more'\nSELECT e.uuid AS uuid FROM events AS e WHERE\n{condition}"
+    (folder / "query.sql").write_text(sql, encoding="utf-8")
+    line = sql[: sql.index(f"'{kind}'")].count("\n") + 1
+    assert _said(folder) == [
+        f"query.sql:{line}: reads {kind}, which event_types in detection.yml does not list"
+    ]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "e.event_type = 'app.oauth2.token.grant'",
+        "LOWER(e.event_type) LIKE 'app.oauth2.%token.grant%'",
+        "e.event_type <> 'device.user.add'",
+        "e.actor_login = 'device.user.add'",
+        "e.event_type = 'user.session.start' AND e.user_agent LIKE 'app.%'",
+    ],
+)
+def test_other_texts_are_no_types(folder: Path, condition: str) -> None:
+    sql = f"SELECT e.uuid AS uuid FROM events AS e WHERE {condition}"
+    (folder / "query.sql").write_text(sql, encoding="utf-8")
+    assert _said(folder) == []
+
+
+def test_a_query_that_is_no_sql_is_one_problem(folder: Path) -> None:
+    (folder / "query.sql").write_text("SELECT FROM WHERE", encoding="utf-8")
+    (said,) = _said(folder)
+    assert said.startswith("query.sql:1: no SQL: ")
+
+
 def test_a_starred_type_covers_what_begins_so(folder: Path) -> None:
     broken(folder / "detection.yml", "  - system.iwa_agentless.auth\n", "  - system.iwa*\n")
     assert _said(folder) == []

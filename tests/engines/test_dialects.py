@@ -45,7 +45,9 @@ def test_a_golden_file_is_portable_sql_in_its_dialect(dialect: str, detection_id
     back = _back(dialect, detection_id)
     assert faults(back, tables={"events"}, parameters=set(MEANINGS)) == []
     placeholders = sqlglot.parse_one(back, dialect="duckdb").find_all(exp.Placeholder)
-    assert {placeholder.name for placeholder in placeholders} == set(MEANINGS)
+    (query,) = duckdb.extract_statements(find(detection_id).query)
+    used = {RENAMED.get(name, name) for name in query.named_parameters}
+    assert {placeholder.name for placeholder in placeholders} == used
 
 
 @pytest.mark.parametrize("detection", load_all(), ids=lambda detection: detection.id)
@@ -73,7 +75,8 @@ def _back(dialect: str, detection_id: str) -> str:
     text = golden.file(dialect, detection_id).read_text(encoding="utf-8")
     query = sqlglot.parse_one(_named(text, dialect), dialect=dialect, into=exp.Select)
     lists = [cte for cte in query.ctes if cte.alias in detection.lists]
-    assert [cte.alias for cte in lists] == list(detection.lists)
+    read = {table.name for table in sqlglot.parse_one(detection.query).find_all(exp.Table)}
+    assert [cte.alias for cte in lists] == [name for name in detection.lists if name in read]
     for cast in [cast for cte in lists for cast in cte.find_all(exp.Cast)]:
         cast.replace(cast.this)
     if dialect == "clickhouse":

@@ -32,6 +32,11 @@ def test_parameters_are_bound_and_unused_ones_dropped(engine: DuckDBEngine) -> N
     assert rows == [{"a": 1, "b": 2}]
 
 
+def test_a_text_is_no_parameter(engine: DuckDBEngine) -> None:
+    sql = "SELECT '$to' AS a, $from + 0 AS b -- $to"
+    assert engine.run(sql, {"from": 1, "to": 2}, {}) == [{"a": "$to", "b": 1}]
+
+
 def test_a_parameter_keeps_64_bits(engine: DuckDBEngine) -> None:
     assert engine.run("SELECT $to + 1 AS a", {"to": 2**53}, {}) == [{"a": 2**53 + 1}]
 

@@ -111,9 +111,18 @@ def test_no_file_is_a_table(engine: Sandbox, secret: Path) -> None:
         f"the query reads {str(secret).lower()!r}, which is neither events nor a list of "
         "detection.yml"
     )
-    # A CTE of that name elsewhere gets past the first wall, and no further.
-    said = refused(engine, f"SELECT * FROM (WITH \"{secret}\" AS (SELECT 1) SELECT 1), '{secret}'")
-    assert "file system operations are disabled" in said
+
+
+def test_no_cte_lends_its_name_to_a_file(engine: Sandbox, tmp_path: Path, secret: Path) -> None:
+    inside = tmp_path / "spill" / "chunk.csv"  # where DuckDB itself would read
+    inside.write_text("hidden\nTOP-SECRET\n", encoding="utf-8")
+    for file in (secret, inside, f"file://{inside}", tmp_path / "spill" / "*.csv"):
+        said = refused(
+            engine, f"SELECT y.* FROM (WITH \"{file}\" AS (SELECT 1) SELECT 1) AS x, '{file}' AS y"
+        )
+        assert said == (
+            f"the query has a CTE {str(file)!r}: name it otherwise, in letters, digits and _"
+        )
 
 
 def test_duckdb_itself_reads_no_file(
@@ -247,6 +256,79 @@ def test_no_function_reaches_for_the_database(engine: Sandbox, tmp_path: Path, c
 @pytest.mark.parametrize("table", ["information_schema.tables", "duckdb_tables", "pg_class"])
 def test_the_catalog_is_not_read(engine: Sandbox, table: str) -> None:
     assert "neither events nor a list" in refused(engine, f"SELECT * FROM {table}")
+
+
+CATALOG = (
+    *("duckdb_columns", "duckdb_databases", "duckdb_logs", "duckdb_tables", "duckdb_views"),
+    *("pragma_database_list", "sqlite_master", "sqlite_temp_schema", "pg_class", "pg_settings"),
+)
+"""Views that need no schema before their name."""
+
+
+@pytest.mark.parametrize("name", [*CATALOG, "of_the_lake", "DuckDB_Settings"])
+def test_no_cte_lends_its_name_to_the_catalog(
+    engine: Sandbox, connection: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    connection.execute("CREATE TABLE of_the_lake AS SELECT 'TOP-SECRET' AS a")
+    connection.execute("CREATE VIEW duckdb_settings AS FROM of_the_lake")
+    for sql in (
+        f"SELECT y.* FROM (WITH {name} AS (SELECT 1) SELECT 1) AS x, {name} AS y",
+        f"WITH {name} AS (SELECT * FROM {name}) SELECT * FROM {name}",
+        f"WITH a AS (SELECT * FROM {name}), {name} AS (SELECT 1) SELECT * FROM a",
+        f"SELECT (WITH {name} AS (SELECT 1) SELECT 1) AS a FROM {name}",
+    ):
+        said = refused(engine, sql)
+        assert said == (
+            f"the query has a CTE {name.lower()!r}: name it otherwise, in letters, digits and _"
+        )
+        assert engine.run(sql.replace(name, "plain"), {}, {"plain": RULES})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "information_schema.tables",
+        "system.information_schema.tables",
+        "main.duckdb_databases",
+        "main.pragma_database_list",
+        "pg_catalog.pg_class",
+        "main.rules",
+        "temp.rules",
+        "temp.main.rules",
+        "memory.events",
+        "memory.main.events",
+        "temp.events",
+        '"main.events"',
+        '"main"."MAIN.EVENTS"',
+    ],
+)
+def test_no_schema_but_that_of_events(engine: Sandbox, table: str) -> None:
+    plain = table.replace('"', "")
+    for cte in ("other", plain.rpartition(".")[2]):
+        said = refused(engine, f"WITH {cte} AS (SELECT 1 AS a) SELECT * FROM {table}")
+        assert said == (
+            f"the query reads {plain.lower()!r}, which is neither events nor a list of "
+            "detection.yml"
+        )
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("(SHOW TABLES)", "SHOW_REF"),
+        ("(SHOW ALL TABLES)", "SHOW_REF"),
+        ("(SHOW DATABASES)", "SHOW_REF"),
+        ("(SHOW TABLES FROM information_schema)", "SHOW_REF"),
+        ("(DESCRIBE events)", "SHOW_REF"),
+        ("(SUMMARIZE events)", "SHOW_REF"),
+        ("(PIVOT events ON uuid IN ('x') USING count(*))", "PIVOT"),
+        ("events UNPIVOT (a FOR b IN (uuid))", "PIVOT"),
+    ],
+)
+def test_nothing_else_is_a_table(engine: Sandbox, source: str, kind: str) -> None:
+    for sql in (f"SELECT * FROM {source}", f"SELECT (SELECT count(*) FROM {source}) AS a"):
+        said = refused(engine, sql)
+        assert said == f"the query reads from {kind}, which is no table, function or subquery"
 
 
 def test_no_environment(engine: Sandbox) -> None:

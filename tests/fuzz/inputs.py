@@ -13,7 +13,7 @@ from examples.log_shapes import PACKINGS, SHAPES, parquet
 from tests.events import start
 
 from mfagap.cases.templates import Event
-from mfagap.lake.fields import DEBUG, OBJECTS, RECEIVED, SCALARS
+from mfagap.lake.fields import DEBUG, DEBUG_DATA, DEBUG_KEYS, OBJECTS, RECEIVED, SCALARS
 from mfagap.lake.shapes import WRAPPERS
 
 HOSTILE = (
@@ -33,8 +33,8 @@ NUMBERS = ("0", "1.5", "-1", "1e400", "-0.0", "1.10", "1E3", "64500", "9" * 30, 
 PATHS = (
     *OBJECTS,
     *(field.path for field in SCALARS),
-    *(("debugContext", "debugData", *field.path) for field in DEBUG),
-    *(("debugContext", "debugData", name) for name in ("behaviors", "risk", "amrList", "zz")),
+    *((*DEBUG_DATA, *field.path) for field in DEBUG if len(field.path) > 1),
+    *((*DEBUG_DATA, name) for name in (*DEBUG_KEYS, "zz")),
     ("uuid",), ("published",), ("eventType",), (RECEIVED,), ("target",), ("zz",),
     *(path for path in WRAPPERS if len(path) == 1),
 )  # fmt: skip

@@ -1,19 +1,20 @@
 """What one small file may cost: memory stays bounded, and the rest of the log is read.
 
 The program runs in a process of its own, which tells its own peak at the end: what the system
-tells of a child includes what the parent held when it was started.
+tells of a child includes what the parent held when it was started. So it is with its time.
 """
 
 import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import ndjson, start
+from tests.events import PUBLISHED_MS, event, ndjson, start
 
 MIB = 1024 * 1024
 UNPACKED = 200 * MIB
@@ -26,6 +27,13 @@ code = main(sys.argv[1:])
 status = pathlib.Path("/proc/self/status").read_text()
 peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
 print(peak.split()[1], file=sys.stderr)
+sys.exit(code)
+"""
+SPENT = """
+import sys, time
+from mfagap.cli.main import main
+code = main(sys.argv[1:])
+print(time.process_time(), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -106,3 +114,33 @@ def test_objects_left_open_cost_no_neighbor(tmp_path: Path) -> None:
     assert {line["uuid"] for line in found["findings"]} == {"a", "b"}
     assert found["summary"]["problems"] == [{"reason": "not JSON", "used": False, "count": 2000}]
     assert peak < MOST_MIB
+
+
+def one_session(count: int, templates: Sequence[str]) -> bytes:
+    """Return an hour of one session's events, ``count`` from each template."""
+    lines: list[bytes] = []
+    for template in templates:
+        ids = {"externalSessionId": "102one", "rootSessionId": "102one"}
+        line = ndjson([event(template, "NAME", authenticationContext=ids, published="TIME")])
+        for number in range(count):
+            moment = datetime.fromtimestamp(PUBLISHED_MS / 1000 + 3600 * number / count, UTC)
+            named = line.replace(b"NAME", f"{template}-{number}".encode())
+            lines.append(named.replace(b"TIME", moment.isoformat().encode()))
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("count", "templates"),
+    [(4000, ["session_start"]), (1000, ["session_start", "session_policy", "mfa", "sso"])],
+)
+def test_starts_that_share_a_session_cost_no_square(
+    tmp_path: Path, count: int, templates: Sequence[str]
+) -> None:
+    logs = tmp_path / "logs.ndjson"
+    logs.write_bytes(one_session(count, templates))
+    words = ["scan", str(logs), "--format", "json", "-q", "--now", "2026-02-01"]
+    done = subprocess.run(
+        [sys.executable, "-c", SPENT, *words], capture_output=True, check=True, timeout=600
+    )
+    assert sum(json.loads(done.stdout)["summary"]["mfa_status"].values()) == count
+    assert float(done.stderr.split()[-1]) < 10

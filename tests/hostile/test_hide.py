@@ -173,6 +173,32 @@ TRICKS = (
     Trick("upper-case types", on_every("eventType", str.upper)),
     Trick("mixed-case types", on_every("eventType", alternating)),
     Trick("types between blanks", on_every("eventType", lambda text: f" {text}\u00a0")),
+    *(
+        Trick(
+            f"{name} between what shows nothing",
+            each(
+                on_every("eventType", lambda text, pad=pad: f"{pad}{text}{pad}"),
+                on_every("outcome.result", lambda text, pad=pad: f"{pad}{text}{pad}"),
+                on_every("actor.id", lambda text, pad=pad: f"{pad}{text}{pad}"),
+                on_every(
+                    "authenticationContext.externalSessionId",
+                    lambda text, pad=pad: f"{pad}{text}{pad}",
+                ),
+                on_every(
+                    "debugContext.debugData.requestUri", lambda text, pad=pad: f"{pad}{text}{pad}"
+                ),
+            ),
+            without=frozenset({"parquet", "sentinel_csv"}) if pad == "\0" else frozenset(),
+        )
+        for name, pad in (
+            ("tab", "\t"),
+            ("line feed", "\n"),
+            ("zero width", "\u200b"),
+            ("line separator", "\u2028"),
+            ("byte-order mark", "\ufeff"),
+            ("NUL", "\0"),
+        )
+    ),
     Trick(
         "ids between blanks",
         each(

@@ -15,6 +15,7 @@ import pytest
 from tests.cli.command import PROGRAM
 from tests.events import ndjson
 from tests.hostile.strikes import NAMES, STRIKES, hidden, hostile_folder, sign_in
+from tests.lake.reading import cut
 from tests.properties.orgs import END_S, log_event
 
 from mfagap.cli.main import main
@@ -82,9 +83,10 @@ def as_jsonl(text: str, _: str) -> None:
 
 
 def expected_agents() -> dict[str, str]:
-    """Whole and unchanged: a reader of JSON gets what the client said."""
+    """Unchanged, and whole up to a length: a reader of JSON gets what the client said."""
     texts = [text.replace("\ud800", "\ufffd") for text in STRIKES.values()]
-    return {f"start-{number}": text for number, text in enumerate(texts)}
+    told = [cut(text) if len(text) > 1000 else text for text in texts]
+    return {f"start-{number}": text for number, text in enumerate(told)}
 
 
 def as_csv(text: str, _: str) -> None:

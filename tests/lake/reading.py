@@ -1,5 +1,6 @@
 """Reads files with the real lake and tells all that came of it."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from mfagap.lake.rejects import Rejects
 from mfagap.model import Delivery, Totals
 
 Row = dict[str, Any]
+CUT = ("a value longer than 1,000 characters", True)
 ALL = ("*",)
 
 
@@ -34,6 +36,11 @@ class Reading:
     def of(self, file: str) -> list[tuple[int, str, bool]]:
         """The problems of one file as (line, reason, used)."""
         return [(line, reason, used) for name, line, reason, used in self.places if name == file]
+
+
+def cut(text: str) -> str:
+    """Return what a column holds of ``text``, which is too long for one (docs/events.md)."""
+    return f"{text[:967]}…{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}"
 
 
 def rows_of(lake: MemoryLake) -> dict[str, Row]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.events import ndjson, start
-from tests.lake.reading import Reading, Row, read
+from tests.lake.reading import CUT, Reading, Row, cut, read
 
 from mfagap.lake.fields import OBJECTS
 from mfagap.lake.shapes import first_wins
@@ -165,7 +165,7 @@ LINES = (
     off("escaped-key", '"uuid"', '"\\u0075uid"'),
     off("escaped-nested", '"result"', '"r\\u0065sult"', outcome_result="SUCCESS"),
     off("escaped-debug", '"requestUri"', '"r\\u0065questUri"', request_uri="/api/v1/authn"),
-    off("other-case", '"outcome"', '"Outcome"', outcome_result=None),
+    off("other-case", '"outcome"', '"Outcome"', outcome_result="SUCCESS"),
     off("nan", REASON, '"reason": NaN', outcome_reason="NaN"),
     off("nan-number", '"asNumber": 64500', '"asNumber": NaN', as_number=None),
     off("nan-in-debug", DEBUG, DEBUG + '"factor": NaN, ', factor="NaN"),
@@ -178,7 +178,7 @@ LINES = (
     lenient("deep-beside-detail", ACTOR, f'{{"detail": "x", "zz": {DEEP}, "actor"'),
     lenient("deep-in-debug", DEBUG, f'{DEBUG}"zz": {DEEP}, ', request_uri="/api/v1/authn"),
     lenient("deep-in-target", TARGET, f'"target": [{{"id": "a", "zz": {DEEP}}}]', target_id="a"),
-    lenient("deep-in-reason", REASON, f'"reason": {DEEP}', outcome_reason=DEEP),
+    lenient("deep-in-reason", REASON, f'"reason": {DEEP}', outcome_reason=cut(DEEP)),
     lenient("long-number", ACTOR, f'{{"zz": {LONG}, "actor"'),
     lenient("long-in-debug", DEBUG, f'{DEBUG}"zz": {LONG}, "factor": "A", ', factor="A"),
     lenient("long-as-number", '"asNumber": 64500', f'"asNumber": {LONG}', as_number=None),
@@ -279,8 +279,11 @@ def test_totals_count_what_is_used(fast: Reading, slow: Reading) -> None:
 
 def test_each_reject_is_kept_whole(fast: Reading) -> None:
     lines = {line.name: line.data for line in LINES}
-    assert len(fast.rejects) == sum(len(line.problems) for line in LINES)
-    for reject in fast.rejects:
+    *rejects, last = fast.rejects
+    assert (last["reason"], last["used"]) == CUT
+    assert json.loads(last["text"]) == {"uuid": "deep-in-reason", "cut": ["outcome_reason"]}
+    assert len(rejects) == sum(len(line.problems) for line in LINES)
+    for reject in rejects:
         whole = lines[reject["file"]].lstrip()
         if b"\xff" in whole or reject["reason"] == UTF8[0]:
             assert base64.b64decode(reject["base64"]) == whole

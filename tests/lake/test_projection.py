@@ -11,7 +11,8 @@ from tests.events import PUBLISHED_MS, ndjson, start
 from tests.lake.reading import Reading, Row, read
 
 from mfagap.cases.templates import Event
-from mfagap.lake.fields import DEBUG, SCALARS
+from mfagap.lake.fields import COLUMNS, DEBUG, SCALARS
+from mfagap.lake.projection import expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +245,7 @@ def test_the_texts_hold_what_was_delivered(tmp_path: Path) -> None:
     row = read(tmp_path, {"a": ndjson([event])}).rows["texts"]
     assert json.loads(row["targets"]) == event["target"]
     assert json.loads(row["debug_data"]) == event["debugContext"]["debugData"]
+
+
+def test_every_column_has_its_sql() -> None:
+    assert expressions(()).keys() == set(COLUMNS)

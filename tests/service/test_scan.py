@@ -227,6 +227,15 @@ def test_all_in_the_future_is_readable_with_now(tmp_path: Path) -> None:
     assert _statuses(result) == {"fut": "single_factor"}
 
 
+def test_the_last_moment_that_there_is_is_judged(tmp_path: Path, log: Path) -> None:
+    """A time is held in microseconds; a slot without an end ends behind the last of them."""
+    events = sign_in("last", 0)
+    for event in events:
+        event["published"] = "294247-01-10T04:00:54.775Z"
+    result = _scan(log, write(tmp_path / "last.ndjson", events))
+    assert _statuses(result)["last"] == "unsettled"
+
+
 def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
         _scan(tmp_path / "absent")

@@ -37,14 +37,14 @@ class Report:
 def mutate(
     detection: Detection,
     cases: Sequence[Case],
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Callable[[int, int], None] = lambda _judged, _all: None,
 ) -> Report:
     """Judge every mutant of the query of ``detection`` by ``cases``.
 
     Args:
         detection: As shipped.
         cases: All of its cases; at least one.
-        progress: Told how many mutants are judged, and how many there are.
+        progress: Told how many mutants were judged since it was last told, and how many there are.
 
     Raises:
         ContentError: ``survivors.yml`` is off, or a case fails as the query stands.
@@ -99,7 +99,7 @@ def _survivors(
 
         with ThreadPoolExecutor(workers) as pool:
             results = pool.map(survives, query.mutants)
-            for done, mutant in enumerate(query.mutants, start=1):
-                if next(results):
+            for mutant, survived in zip(query.mutants, results, strict=True):
+                progress(1, len(query.mutants))
+                if survived:
                     yield mutant
-                progress(done, len(query.mutants))

@@ -24,10 +24,19 @@ def add_to(commands: Any) -> None:
         "detections", help="list, show, lint and translate the detections", description=__doc__
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="one line for each detection")
+    listing = actions.add_parser(
+        "list",
+        help="one line for each detection",
+        description="Print one line for each detection: id, severity, status, title.",
+    )
     _own(listing, "list those in this folder too")
     listing.set_defaults(run=run_list)
-    showing = actions.add_parser("show", help="all that an analyst wants to know of one detection")
+    showing = actions.add_parser(
+        "show",
+        help="all that an analyst wants to know of one detection",
+        description="Print the catalogue page of one detection: what it finds, how often it runs, "
+        "its ATT&CK pairs, false positives, blind spots, prevention and runbook.",
+    )
     showing.add_argument("id", metavar="ID", help="as `list` prints it")
     _own(showing, "look in this folder too")
     showing.set_defaults(run=run_show)

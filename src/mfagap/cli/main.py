@@ -70,10 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _clean(error: MfagapError) -> str:
-    """Return the message; it may name files, whose names others chose."""
+    """Return the message; it may name files and quote queries, which others chose.
+
+    All lines but the first are set in: none can look like one that mfagap itself says.
+    """
     from mfagap.report.clean import terminal
 
-    return "\n".join(terminal(line, 2000) for line in str(error).splitlines())
+    return "\n    ".join(terminal(line, 2000) for line in str(error).splitlines())
 
 
 def entry_point() -> None:

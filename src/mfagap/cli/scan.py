@@ -3,12 +3,13 @@
 import argparse
 import io
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from mfagap.cli import progress
 from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import OutputError, UsageError
 
@@ -118,8 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings=configured,
         detections=arguments.detections,
     )
-    with _progress(quiet=arguments.quiet) as progress:
-        result = scan(request, progress)
+    with progress.drawn("reading", quiet=arguments.quiet, in_bytes=True) as told:
+        result = scan(request, told)
     options: dict[str, Any] = {}
     if chosen == "table":
         options["color"] = not (configured.no_color or arguments.output) and sys.stdout.isatty()
@@ -173,24 +174,3 @@ def _output(path: Path | None) -> Generator[IO[str]]:
         if not special:
             with suppress(OSError):
                 half.unlink()
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[int, int], None]]:
-    """Draw a progress bar on a terminal; elsewhere draw nothing."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _read, _all: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    with Progress(
-        "reading",
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda read, whole: bar.update(task, total=whole, advance=read)

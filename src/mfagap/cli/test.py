@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfagap.cli import progress
 from mfagap.cli.pipes import show
 from mfagap.model import Detection
 
@@ -36,7 +36,7 @@ def add_to(commands: Any) -> None:
         "--mutate",
         action="store_true",
         help="change the query in one place at a time, and print each change that no case notices; "
-        "one that survivors.yml does not explain is a failure",
+        "one that survivors.yml does not explain is a failure; not with --detections",
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="print only what failed")
     parser.set_defaults(run=run)
@@ -89,8 +89,8 @@ def _run(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tuple
 def _mutate(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tuple[int, int]:
     from mfagap.cases.mutation import mutate
 
-    with _progress(quiet=quiet) as progress:
-        report = mutate(detection, cases, progress)
+    with progress.drawn("mutants", quiet=quiet) as told:
+        report = mutate(detection, cases, told)
     for mutant in report.survivors:
         explained = mutant not in report.unexplained
         if not (explained and quiet):
@@ -105,18 +105,3 @@ def _mutate(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tu
         file=sys.stderr,
     )
     return report.mutants - len(report.unexplained), failed
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[int, int], None]]:
-    """Draw a progress bar on a terminal; elsewhere draw nothing."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("mutants", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("mutants", total=None)
-        yield lambda done, whole: bar.update(task, total=whole, completed=done)

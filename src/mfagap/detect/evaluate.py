@@ -43,7 +43,19 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
     Raises:
         EngineError: The query failed, or gave a row of another form than ``Finding``.
     """
-    parameters = {
+    rows = engine.run(detection.query, parameters(detection, slot), detection.lists)
+    try:
+        skipped = Counter(str(row["skip_reason"]) for row in rows if row["skip_reason"] is not None)
+        findings = [_finding(detection, row) for row in rows if row["skip_reason"] is None]
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"{detection.id} gave a row of another form: {error!r}") from error
+    findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid))
+    return Evaluation(tuple(findings), dict(sorted(skipped.items())))
+
+
+def parameters(detection: Detection, slot: Slot) -> dict[str, int]:
+    """Return the value of each parameter that a query may use, all in milliseconds."""
+    return {
         "from": slot.from_ms,
         "to": slot.to_ms,
         "watermark": slot.watermark_ms,
@@ -52,14 +64,6 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
         "before_ms": detection.before_s * 1000,
         "after_ms": detection.after_s * 1000,
     }
-    rows = engine.run(detection.query, parameters, detection.lists)
-    try:
-        skipped = Counter(str(row["skip_reason"]) for row in rows if row["skip_reason"] is not None)
-        findings = [_finding(detection, row) for row in rows if row["skip_reason"] is None]
-    except (KeyError, TypeError, ValueError) as error:
-        raise EngineError(f"{detection.id} gave a row of another form: {error!r}") from error
-    findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid))
-    return Evaluation(tuple(findings), dict(sorted(skipped.items())))
 
 
 def rfc3339(ms: int) -> str:

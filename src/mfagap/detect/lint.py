@@ -9,7 +9,7 @@ from mfagap.detect.attack import Attack
 from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.durations import seconds
 from mfagap.detect.load import form_errors, technique
-from mfagap.engines.portable import faults
+from mfagap.engines.portable import compared, faults
 from mfagap.errors import ContentError
 
 ADS = (
@@ -26,9 +26,6 @@ ADS = (
 """Headings of a detection's README: Palantir's Alerting and Detection Strategy framework."""
 
 PARAMETERS = ("from", "to", "watermark", "grace_ms", "chain_ms", "before_ms", "after_ms")
-_EVENT_TYPE = re.compile(
-    r"'((?:user|policy|system|app|application|group|iam|zone|security)\.[a-z_.%]+)'"
-)
 
 
 def problems(folder: Path) -> Iterator[ContentError]:
@@ -93,11 +90,10 @@ def _query(document: Document, path: Path) -> Iterator[ContentError]:
     for fault in faults(sql, tables={"events", *lists}, parameters=set(PARAMETERS)):
         yield ContentError(fault.message, str(path), fault.line)
     declared: list[str] = document.data["event_types"]
-    for number, line in enumerate(sql.splitlines(), start=1):
-        for kind in _EVENT_TYPE.findall(line):
-            if not any(_covers(pattern, kind) for pattern in declared):
-                message = f"reads {kind}, which event_types in detection.yml does not list"
-                yield ContentError(message, str(path), number)
+    for line, kind in compared(sql, "event_type"):
+        if not any(_covers(pattern, kind) for pattern in declared):
+            message = f"reads {kind}, which event_types in detection.yml does not list"
+            yield ContentError(message, str(path), line)
     for place, row in enumerate(lists.get("session_uses", {}).get("rows", [])):
         kind = str(row.get("pattern"))
         if not any(_covers(pattern, kind) for pattern in declared):
@@ -106,10 +102,11 @@ def _query(document: Document, path: Path) -> Iterator[ContentError]:
 
 
 def _covers(declared: str, kind: str) -> bool:
-    fixed = kind.partition("%")[0]
+    """Return whether ``declared`` stands for all that ``kind``, a type or a pattern, matches."""
+    kind, declared = kind.lower(), declared.lower()
     if declared.endswith("*"):
-        return fixed.startswith(declared[:-1].lower())
-    return kind == declared.lower()
+        return kind.partition("%")[0].startswith(declared[:-1])
+    return kind == declared
 
 
 def _readme(path: Path) -> Iterator[ContentError]:

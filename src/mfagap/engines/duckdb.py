@@ -1,6 +1,5 @@
 """The embedded engine: DuckDB, over the ``events`` table of a lake's connection."""
 
-import re
 from collections.abc import Mapping
 
 import duckdb
@@ -33,12 +32,14 @@ class DuckDBEngine:
         Raises:
             EngineError: The query failed, or ran out of memory or disk.
         """
-        used = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
         try:
             self.create(lists)
-            result = self.connection.execute(sql, used)
-            names = [column[0] for column in result.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            (statement,) = self.connection.extract_statements(sql)
+            names = statement.named_parameters
+            used = {name: value for name, value in parameters.items() if name in names}
+            result = self.connection.execute(statement, used)
+            columns = [column[0] for column in result.description or ()]
+            return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
         except duckdb.Error as error:
             raise EngineError(f"the query failed: {error}") from error
 

@@ -68,6 +68,33 @@ def faults(sql: str, tables: set[str], parameters: set[str]) -> list[Fault]:
     return sorted(set(found), key=lambda fault: (fault.line or 0, fault.message))
 
 
+def compared(sql: str, column: str) -> list[tuple[int, str]]:
+    """Return each text that ``sql`` compares ``column`` with, by =, IN, LIKE or CASE, by line.
+
+    ``LOWER(column)`` counts as the column, of whatever table. What is no SQL compares nothing.
+    """
+    try:
+        query = sqlglot.parse_one(sql, dialect="duckdb")
+    except (ParseError, TokenError):
+        return []
+    found: list[tuple[int, str]] = []
+    for node in query.find_all(exp.EQ, exp.In, exp.Like, exp.Case):
+        sides = [
+            (child.this if isinstance(child, exp.If) else child).unnest()
+            for child in node.iter_expressions()
+        ]
+        if any(_bare(side).lower() == column for side in sides):
+            texts = (side for side in sides if isinstance(side, exp.Literal) and side.is_string)
+            found += [(line_of(text, sql) or 1, text.name) for text in texts]
+    return sorted(found)
+
+
+def _bare(node: exp.Expr) -> str:
+    """Return the name of the column that ``node`` is, or is the lower case of; "" for none."""
+    inner = node.this.unnest() if isinstance(node, exp.Lower) else node
+    return inner.name if isinstance(inner, exp.Column) else ""
+
+
 def _unparsed(error: ParseError) -> Fault:
     first = error.errors[0]
     what = str(first.get("description")).partition(" but got <")[0]

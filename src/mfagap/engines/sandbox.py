@@ -4,6 +4,7 @@ docs/decisions/0017-sandbox.md says what each of its walls keeps out, and what n
 """
 
 import json
+import re
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -35,6 +36,14 @@ _LOCK = (
 )
 _TABLE_FUNCTIONS = ("generate_series", "range", "unnest")
 _QUERIES = ("SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE")
+_SOURCES = ("BASE_TABLE", "TABLE_FUNCTION", "SUBQUERY", "JOIN", "EXPRESSION_LIST", "EMPTY")
+_PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN = """
+SELECT lower(table_name) FROM duckdb_tables()
+UNION ALL
+SELECT lower(view_name) FROM duckdb_views() WHERE schema_name <> 'information_schema'"""
+"""What a bare name can mean beside a CTE; the views of information_schema need their schema."""
+
 _TYPES = (
     *("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
     *("FLOAT", "DOUBLE", '"NULL"'),
@@ -102,7 +111,8 @@ class Sandbox(DuckDBEngine):
             json.loads(text, object_hook=reads.note)
         except RecursionError as error:
             raise EngineError("the query is nested too deeply") from error
-        fault = reads.fault(tables)
+        taken = {str(name) for (name,) in self.connection.execute(_TAKEN).fetchall()}
+        fault = reads.fault(tables, taken)
         if fault:
             raise EngineError(f"the query {fault}")
         return statements[0]
@@ -150,35 +160,55 @@ class _Reads:
     tables: set[str] = field(default_factory=set[str])
     ctes: set[str] = field(default_factory=set[str])
     functions: set[str] = field(default_factory=set[str])
+    sources: set[str] = field(default_factory=set[str])
     doings: set[str] = field(default_factory=set[str])
 
     def note(self, node: dict[str, Any]) -> dict[str, Any]:
         """Note one node; its children were noted before."""
         kind = str(node.get("type"))
         if kind == "BASE_TABLE":
-            self.tables.add(str(node["table_name"]).lower())
+            self.tables.add(_table(node))
         elif kind == "TABLE_FUNCTION":
             self.functions.add(str(node["function"]["function_name"]).lower())
         elif kind.endswith("_NODE") and kind not in _QUERIES:
             self.doings.add(kind)
         elif node.get("error") is True:
             self.doings.add(str(node.get("error_message")))
+        elif "sample" in node and kind not in (*_SOURCES, *_QUERIES):  # all that FROM can hold
+            self.sources.add(kind)
         if node.get("cte_map"):
-            self.ctes.update(str(entry["key"]).lower() for entry in node["cte_map"]["map"])
+            self.ctes.update(str(entry["key"]) for entry in node["cte_map"]["map"])
         return node
 
-    def fault(self, tables: set[str]) -> str | None:
-        """Return what is more than reading ``tables``; None if nothing is."""
+    def fault(self, tables: set[str], taken: set[str]) -> str | None:
+        """Return what is more than reading ``tables``; None if nothing is.
+
+        Where a CTE is seen is not followed, and a table of its name may be outside of that. So no
+        CTE has the name of a file, or one of those in ``taken``, which the database has already.
+        """
         if self.doings:
             return f"must be exactly one SELECT: {min(self.doings)}"
         functions = self.functions.difference(_TABLE_FUNCTIONS)
         if functions:
             known = ", ".join(_TABLE_FUNCTIONS)
             return f"reads {min(functions)}(); as tables, only these functions can be read: {known}"
-        others = self.tables - self.ctes - tables
+        if self.sources:
+            return f"reads from {min(self.sources)}, which is no table, function or subquery"
+        ctes = {name.lower() for name in self.ctes}
+        others = self.tables - ctes - tables
         if others:
             return f"reads {min(others)!r}, which is neither events nor a list of detection.yml"
+        odd = {name for name in self.ctes if not _PLAIN.fullmatch(name)} | (ctes & taken) - tables
+        if odd:
+            return f"has a CTE {min(odd)!r}: name it otherwise, in letters, digits and _"
         return None
+
+
+def _table(node: Mapping[str, Any]) -> str:
+    """Return the name of a table; with its schema, which is no CTE's and no list's."""
+    parts = (node["catalog_name"], node["schema_name"], node["table_name"])
+    name = ".".join(str(part).lower() for part in parts if part)
+    return "events" if parts[:2] == ("", "main") and name == "main.events" else name
 
 
 def _kind(statement: duckdb.Statement) -> duckdb.StatementType | None:

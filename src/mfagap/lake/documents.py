@@ -22,6 +22,9 @@ PATIENCE = 64 * 1024 * 1024
 """Characters that may be decoded in vain, beyond as many as were taken, before reading stops at
 line ends: thousands of lines that each leave an object open would be nested into one another."""
 
+MOST_BEHIND = 64 * 1024
+"""Characters that may lie behind the position: each error of Python's parser counts their lines."""
+
 _SEPARATORS = re.compile("[\\s,\\[\\]\ufeff]*")
 _AFTER_VALUE = frozenset(" \t\r\n,]")
 _TOKEN = re.compile(r'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|["{}\n]')
@@ -93,6 +96,8 @@ class _Window:
         self.line += taken.count("\n")
         self.taken += len(taken)
         self.at = end
+        if end > MOST_BEHIND:
+            self.text, self.at = self.text[end:], 0
         return taken
 
     @property

@@ -99,6 +99,22 @@ DERIVED: Mapping[str, tuple[Path, ...]] = {
 }
 """The paths that each computed column reads; its SQL is in ``projection``."""
 
+DEBUG_KEYS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *(field.path[0] for field in DEBUG),
+            *(
+                key
+                for paths in DERIVED.values()
+                for path in paths
+                if path[:2] == DEBUG_DATA
+                for key in path[2:3]
+            ),
+        )
+    )
+)
+"""Every key of ``debugContext.debugData`` that some column reads."""
+
 COLUMNS: tuple[str, ...] = tuple(
     dict.fromkeys(
         (
@@ -111,21 +127,13 @@ COLUMNS: tuple[str, ...] = tuple(
 )
 """Every column of ``events``, in its order."""
 
-OBJECTS: tuple[Path, ...] = (
-    ("actor",),
-    ("client",),
-    ("client", "userAgent"),
-    ("client", "geographicalContext"),
-    ("outcome",),
-    ("securityContext",),
-    ("authenticationContext",),
-    ("authenticationContext", "issuer"),
-    ("transaction",),
-    ("transaction", "detail"),
-    ("debugContext",),
-    ("debugContext", "debugData"),
+OBJECTS: tuple[Path, ...] = tuple(
+    sorted(
+        {field.path[:length] for field in SCALARS for length in range(1, len(field.path))}
+        | {DEBUG_DATA[:1], DEBUG_DATA}
+    )
 )
-"""Paths at which a LogEvent has an object or null, and nothing else."""
+"""Paths at which a LogEvent has an object or null, and nothing else; each after those above it."""
 
 IDENTITY: tuple[str, ...] = ("uuid", "published", "eventType")
 """Top-level texts without which an event cannot be used."""

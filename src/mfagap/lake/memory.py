@@ -22,7 +22,11 @@ from mfagap.lake.normalize import Normalizer, copy_to
 from mfagap.lake.progress import watched
 from mfagap.lake.projection import (
     ALWAYS,
+    MAX_VALUE,
+    PAD,
+    TEXT_COLUMNS,
     TIME,
+    WAS_CUT,
     projection,
     quote,
     reading,
@@ -46,10 +50,22 @@ _REFUSED = (
     duckdb.OutOfMemoryException,
     duckdb.NotImplementedException,
 )
-"""What stops a group: one event of millions of levels takes all memory, and is found by halving. Of
-a file with a line longer than its buffers the reader of lines says that it is not implemented."""
-_START = r"(?i)^[\s\pZ]*"
+"""What stops a group: one event of millions of levels takes all memory, and is found by halving; so
+do thousands of long ones, which the long way takes a few at a time. Of a file with a line longer
+than its buffers the reader of lines says that it is not implemented."""
+_START = f"(?i)^{PAD}*"
 """An event type may be padded, and is in any case."""
+_IDX = "coalesce(request_uri LIKE '/idp/idx/%', false)"
+_CLASSIC = r"coalesce(regexp_matches(session_id, '^(10[12]|trs)'), false)"
+_PRECEDENCE = (
+    "(upper(outcome_result) IS DISTINCT FROM 'SUCCESS')::INT::VARCHAR "
+    f"|| (NOT {_CLASSIC})::INT || {_IDX}::INT "
+    "|| (NOT coalesce(request_uri LIKE '/api/v1/authn%', false))::INT"
+)
+"""Which of an event's rows comes first: the one that is a legacy sign-in (OKTA.md), if any is."""
+_SPELLED_FREELY = frozenset(("targets", "debug_data", "raw"))
+"""Columns of JSON text, which every shape spells in its own way: they may differ."""
+VALUE_CUT = f"a value longer than {MAX_VALUE:,} characters"
 _FAST = ("lines", "array", "eventbridge")
 
 
@@ -126,6 +142,7 @@ class MemoryLake:
                 with watched(self.connection, sum(map(_size, group)), progress):
                     self._read(kind, group)
             self._deduplicate()
+            self._count_cut()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
 
@@ -136,13 +153,17 @@ class MemoryLake:
         )
         return gone
 
-    def reread(self, line: str) -> Sequence[str]:
+    def reread(self, lines: Sequence[str]) -> Sequence[Sequence[str]]:
         """See ``normalize.Reader``."""
         try:
-            row = self.connection.execute(rereading(), {"line": line}).fetchone()
+            rows = self.connection.execute(rereading(), {"lines": lines}).fetchall()
         except _REFUSED:
-            return ()  # DuckDB refuses it as well: a reject, counted by the caller
-        return row or ()
+            if len(lines) == 1:
+                return [()]  # DuckDB refuses it as well: a reject, counted by the caller
+            middle = len(lines) // 2
+            return [*self.reread(lines[:middle]), *self.reread(lines[middle:])]
+        known = {place: texts for place, *texts in rows}
+        return [known.get(place, ()) for place in range(1, len(lines) + 1)]
 
     def is_time(self, text: str) -> bool:
         """See ``normalize.Reader``."""
@@ -172,6 +193,10 @@ class MemoryLake:
     def _read_fast(self, kind: Kind, group: Sequence[Delivery]) -> None:
         try:
             self._stage([self._readable(delivery.path) for delivery in group], kind)
+            spoiled = self._spoiled()
+            if not spoiled:
+                self._keep()
+                return
         except _REFUSED:
             if len(group) == 1:
                 self._read_slowly(kind, group[0])
@@ -180,20 +205,16 @@ class MemoryLake:
             self._read_fast(kind, group[:middle])
             self._read_fast(kind, group[middle:])
             return
-        spoiled = {
-            str(name)
-            for (name,) in self.connection.execute(
-                "SELECT DISTINCT spoiled FROM staged WHERE spoiled IS NOT NULL"
-            ).fetchall()
-        }
-        if not spoiled:
-            self._keep()
-            return
         bad = [delivery for delivery in group if self._readable(delivery.path) in spoiled]
         if good := [delivery for delivery in group if delivery not in bad]:
             self._read_fast(kind, good)
         for delivery in bad:
             self._read_slowly(kind, delivery)
+
+    def _spoiled(self) -> set[str]:
+        """Return the names of the staged files with an event that cannot be used as it is."""
+        found = "SELECT DISTINCT spoiled FROM staged WHERE spoiled IS NOT NULL"
+        return {str(name) for (name,) in self.connection.execute(found).fetchall()}
 
     def _readable(self, path: Path) -> str:
         """Return a name of ``path`` that DuckDB takes, and not for a pattern of many.
@@ -257,7 +278,7 @@ class MemoryLake:
             self._reject("damaged Parquet", delivery.name, str(error))
 
     def _stage(self, files: Sequence[str], kind: Kind, *, normalized: bool = False) -> None:
-        """Read ``files`` once: the time of every event, and the whole of the relevant ones.
+        """Read ``files`` once: the time of every event, and what is asked for of the relevant.
 
         A list holds the event, since an empty list costs no room in the columns below it; the
         name of its file stands only beside an event that cannot be used.
@@ -287,9 +308,9 @@ FROM staged""")
     def _deduplicate(self) -> None:
         """Leave one row per ``uuid``: repeats are coalesced column by column, in any order.
 
-        Repeats agree on time and type. Where they disagree otherwise, success comes first, so that
-        no copy can take a sign-in back, and it is counted. Another event under a ``uuid`` that is
-        taken is a reject: the earliest is kept.
+        Repeats agree on time and type. Where they disagree otherwise it is counted, and what keeps
+        a sign-in in sight comes first, so that no copy can take it back. Another event under a
+        ``uuid`` that is taken is a reject: the earliest is kept.
         """
         run = self.connection.execute
         run("""
@@ -299,28 +320,24 @@ SELECT uuid FROM events GROUP BY uuid HAVING count(*) > 1""")
             return
         columns = [str(name) for (name, *_) in run("DESCRIBE events").fetchall()]
         identity = ("uuid", "event_ms", "event_type")
-        coalesced = ", ".join(
-            f"arg_min({column}, digest) FILTER ({column} IS NOT NULL) AS {column}"
-            for column in columns
-            if column not in (*identity, "received_ms")
-        )
+        others = [name for name in columns if name not in (*identity, "received_ms")]
+        coalesced = ", ".join(f"{_coalesced(name)} AS {name}" for name in others)
+        disagree = " OR ".join(_disagreeing(name) for name in others if name not in _SPELLED_FREELY)
         run(f"""
 CREATE OR REPLACE TEMP TABLE single AS
 SELECT *, row_number() OVER (PARTITION BY uuid ORDER BY event_ms, event_type) AS place
 FROM (SELECT {", ".join(identity)}, {coalesced},
              min(received_ms) AS received_ms, count(*) AS copies,
-             count(DISTINCT upper(outcome_result)) > 1 OR count(DISTINCT actor_id) > 1
-               OR count(DISTINCT session_id) > 1 AS disagree
-      FROM (SELECT *, (upper(outcome_result) IS DISTINCT FROM 'SUCCESS')::INT
-                      || md5(events::VARCHAR) AS digest
+             coalesce({disagree}, false) AS disagree
+      FROM (SELECT *, {_PRECEDENCE} || md5(events::VARCHAR) AS digest
             FROM events WHERE uuid IN (FROM repeated))
       GROUP BY {", ".join(identity)})""")
         run("DELETE FROM events WHERE uuid IN (FROM repeated)")
         run(f"INSERT INTO events SELECT {', '.join(columns)} FROM single WHERE place = 1")
         (repeats,) = self._one("SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM single")
         self.totals = replace(self.totals, duplicates=self.totals.duplicates + repeats)
-        others = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
-        for (text,) in run(others).fetchall():
+        taken = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
+        for (text,) in run(taken).fetchall():
             self._reject("uuid of another event", "(in memory)", text)
         unlike = (
             "SELECT to_json(single)::VARCHAR FROM single WHERE place = 1 AND disagree ORDER BY uuid"
@@ -329,6 +346,19 @@ FROM (SELECT {", ".join(identity)}, {coalesced},
             reason = "deliveries of one uuid disagree"
             self._rejects.add(Problem(reason, "(in memory)", 0, used=True, text=text))
 
+    def _count_cut(self) -> None:
+        """Count the events of which a value was cut."""
+        columns = sorted(TEXT_COLUMNS & self._columns)
+        cut = "[" + ", ".join(f"CASE WHEN {WAS_CUT.format(c)} THEN {quote(c)} END" for c in columns)
+        rows = self.connection.execute(f"""
+SELECT to_json({{uuid: uuid, cut: cut}})::VARCHAR
+FROM (SELECT uuid, list_filter({cut}], lambda name: name IS NOT NULL) AS cut FROM events
+      WHERE greatest({", ".join(f"strlen({c})" for c in columns)}) >= {MAX_VALUE})
+WHERE len(cut) > 0 ORDER BY uuid""")
+        while batch := rows.fetchmany(1000):
+            for (text,) in batch:
+                self._rejects.add(Problem(VALUE_CUT, "(in memory)", 0, used=True, text=text))
+
     def _reject(self, reason: str, name: str, text: str = "") -> None:
         self._rejects.add(Problem(reason, name, 0, used=False, text=text))
 
@@ -336,10 +366,32 @@ FROM (SELECT {", ".join(identity)}, {coalesced},
         return self.connection.execute(sql).fetchall()[0]
 
 
+def _coalesced(column: str) -> str:
+    """Return the SQL of what the rows of one event have in ``column``, in any order.
+
+    That Identity Engine did it must stand in all of them: it takes a sign-in out of sight.
+    """
+    if column != "request_uri":
+        return f"arg_min({column}, digest) FILTER ({column} IS NOT NULL)"
+    return (
+        f"CASE WHEN bool_and({_IDX}) THEN min(request_uri) "
+        f"ELSE arg_min(request_uri, digest) FILTER (request_uri IS NOT NULL AND NOT {_IDX}) END"
+    )
+
+
+def _disagreeing(column: str) -> str:
+    """Return the SQL condition that the rows of one event differ in ``column``."""
+    if column == "request_uri":
+        return f"bool_or({_IDX}) <> bool_and({_IDX}) OR min(request_uri) <> max(request_uri)"
+    if column in TEXT_COLUMNS:
+        column = f"lower({column})"
+    return f"min({column}) <> max({column})"
+
+
 def _relevant(event_types: Sequence[str]) -> str:
     """Return the SQL condition that ``event_type`` is one of ``event_types``."""
     names = (
-        re.escape(kind.removesuffix("*")) + ("" if kind.endswith("*") else r"[\s\pZ]*$")
+        re.escape(kind.removesuffix("*")) + ("" if kind.endswith("*") else f"{PAD}*$")
         for kind in event_types
     )
     return f"regexp_matches(event_type, {quote(_START + '(' + '|'.join(names) + ')')})"

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Protocol
 
 from mfagap.lake.documents import NOT_JSON, Value, documents
+from mfagap.lake.fields import IDENTITY
 from mfagap.lake.projection import MAX_EVENT_BYTES, UUID_FORM
 from mfagap.lake.rejects import Problem, Rejects
 from mfagap.lake.shapes import Json, Parser, canonical, unwrap
@@ -25,6 +27,13 @@ DAMAGED_FILE = "compressed data is cut off or damaged"
 NOT_STRICT = "no strict JSON"
 TOO_LARGE = f"an event longer than {MAX_EVENT_BYTES // 1024 // 1024} MiB"
 GIVEN_TWICE = "a key is given twice"
+
+TIMES = 10_000
+"""How many odd times are remembered: to ask for one takes as long as to rewrite ten events."""
+
+BATCH = 500
+BATCH_TEXT = 1024 * 1024
+"""How many values are looked at together, and characters, but for the last one's."""
 
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -42,10 +51,10 @@ _PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\
 class Reader(Protocol):
     """How the strict reader sees one text; asked where Python's libraries see it otherwise."""
 
-    def reread(self, line: str) -> Sequence[str]:
-        """Return ``line`` as plain JSON, wrong types dropped: whole, then known keys alone.
+    def reread(self, lines: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Return each line as plain JSON, wrong types dropped: whole, then known keys alone.
 
-        Nothing if it is no JSON, or no event.
+        Nothing for one that is no JSON, or no event.
         """
         ...
 
@@ -66,6 +75,7 @@ class Normalizer:
         """See the class."""
         self._rejects = rejects
         self._reader = reader
+        self._reads_time = lru_cache(TIMES)(reader.is_time)
         self._parser = Parser()
 
     def rewrite(self, path: Path, name: str, kind: Kind) -> Iterator[bytes]:
@@ -73,8 +83,9 @@ class Normalizer:
         with opened(path, kind.compression) as stream:
             text = self._undamaged(text_of(stream), name)
             find = rows if kind.layout == "csv" else documents
-            for value in find(text, self._parser):
-                yield from self._events(value, name)
+            for batch in _batches(find(text, self._parser)):
+                for value, again in zip(batch, self._again(batch), strict=True):
+                    yield from self._events(value, again, name)
 
     def _undamaged(self, text: Iterator[str], name: str) -> Iterator[str]:
         """Yield ``text`` up to where its compressed data is damaged, and count that."""
@@ -85,8 +96,10 @@ class Normalizer:
 
     def row(self, number: int, text: str, name: str) -> Iterator[bytes]:
         """Yield what a table's row number ``number``, given as JSON, holds of events."""
-        value = self._parsed(Value(number, text, None, NOT_JSON), text)
-        yield from self._events(value or Value(number, text, None, NOT_JSON), name)
+        refused = Value(number, text, None, NOT_JSON)
+        value = self._parsed(refused, text) or refused
+        (again,) = self._again([value])
+        yield from self._events(value, again, name)
 
     def _parsed(self, value: Value, text: str) -> Value | None:
         """Return ``value`` with what ``text`` holds; None where Python cannot read it."""
@@ -97,10 +110,9 @@ class Normalizer:
             return None
         return Value(value.line, value.text, parsed, repeated=self._parser.repeated)
 
-    def _events(self, value: Value, name: str) -> Iterator[bytes]:
+    def _events(self, value: Value, again: Value | None, name: str) -> Iterator[bytes]:
         """Yield each event in ``value`` as a line of canonical JSON, and count its problems."""
         if value.reason is not None:
-            again = self._again(value)
             self._problem(value, name, NOT_STRICT if again else value.reason, used=bool(again))
             if again is None:
                 return
@@ -125,15 +137,17 @@ class Normalizer:
         if used and self._parser.repeated:
             self._problem(value, name, GIVEN_TWICE, used=True)
 
-    def _again(self, value: Value) -> Value | None:
-        text = value.text.strip()
-        if value.reason != NOT_JSON or not (text.startswith('{"') and text.endswith("}")):
-            return None
-        if _INVALID_BYTE.search(text):
-            return None
-        # The first may have too long a number, or be too deep, below a key that nobody reads.
-        reread = (self._parsed(value, line) for line in self._reader.reread(text))
-        return next((found for found in reread if found is not None), None)
+    def _again(self, values: Sequence[Value]) -> list[Value | None]:
+        """Return what the reader sees in those of ``values`` that Python cannot read."""
+        asked = [place for place, value in enumerate(values) if _may_be_an_event(value)]
+        found: list[Value | None] = [None] * len(values)
+        if asked:  # in one query: to plan it takes as long as to read hundreds of lines
+            texts = [values[place].text.strip() for place in asked]
+            for place, lines in zip(asked, self._reader.reread(texts), strict=True):
+                # The first may be too deep, or have too long a number, where nobody reads.
+                parsed = (self._parsed(values[place], line) for line in lines)
+                found[place] = next((value for value in parsed if value is not None), None)
+        return found
 
     def _event(self, event: Json, value: Value, name: str, *, spoiled: bool) -> Iterator[bytes]:
         result, wrong = canonical(event, self._parser)
@@ -168,10 +182,32 @@ class Normalizer:
                 pass  # such as 24:00:00, which the reader takes
             else:
                 return True
-        return self._reader.is_time(text)
+        return self._reads_time(text)
 
     def _problem(self, value: Value, name: str, reason: str, *, used: bool = False) -> None:
         self._rejects.add(Problem(reason, name, value.line, used=used, text=value.text))
+
+
+def _batches(values: Iterator[Value]) -> Iterator[list[Value]]:
+    """Yield ``values`` in batches that are bounded in number and size."""
+    batch: list[Value] = []
+    held = 0
+    for value in values:
+        batch.append(value)
+        held += len(value.text)
+        if len(batch) >= BATCH or held >= BATCH_TEXT:
+            yield batch
+            batch, held = [], 0
+    yield batch
+
+
+def _may_be_an_event(value: Value) -> bool:
+    """Tell whether ``value``, which Python cannot read, may yet be an event to the reader."""
+    text = value.text.strip()
+    if value.reason != NOT_JSON or not (text.startswith('{"') and text.endswith("}")):
+        return False
+    named = "\\u" in text or all(f'"{key}"' in text for key in IDENTITY)
+    return named and _INVALID_BYTE.search(text) is None
 
 
 def _dumped(event: Json, *, spoiled: bool) -> str:

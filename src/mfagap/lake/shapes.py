@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from mfagap.lake.fields import DEBUG, IDENTITY, OBJECTS, RECEIVED, SCALARS
+from mfagap.lake.fields import DEBUG, DEBUG_KEYS, IDENTITY, OBJECTS, RECEIVED, SCALARS
 
 Json = dict[str, Any]
 Path = tuple[str, ...]
@@ -67,10 +67,7 @@ _KNOWN: dict[str, Path] = (
     {squash("".join(path)): path for path in (*OBJECTS, *(f.path for f in SCALARS), ("target",))}
     | {squash(name): (name,) for name in (*IDENTITY, RECEIVED)}
     | {squash("".join(_DEBUG_DATA + field.path)): _DEBUG_DATA + field.path for field in DEBUG}
-    | {
-        squash("debugContextdebugData" + name): (*_DEBUG_DATA, name)
-        for name in ("behaviors", "risk", "amrList", "originalPrincipal")
-    }
+    | {squash("debugContextdebugData" + name): (*_DEBUG_DATA, name) for name in DEBUG_KEYS}
     | ALIASES
 )
 _TARGET_KEYS = {
@@ -236,6 +233,20 @@ def _is_native(event: Json) -> bool:
     )
 
 
+def _is_mixed(event: Json) -> bool:
+    """Tell whether ``event`` lacks an actor or outcome that may stand under a flat key."""
+    held = {"actor": "id", "outcome": "result"}
+    objects = {key: event.get(key) for key in held}
+    if all(
+        isinstance(value, str)
+        or (isinstance(value, dict) and cast("Json", value).get(held[key]) is not None)
+        for key, value in objects.items()
+    ):
+        return False
+    others = (squash(key) for key in event if key not in held)
+    return any(name in key for key in others for name in held)
+
+
 def _inside(document: Json, path: Path, parser: Parser) -> object:
     """Return what ``document`` wraps at ``path``, with what the wrapper knows of it; else None."""
     value = cast("object", document)
@@ -263,7 +274,7 @@ def canonical(event: Json, parser: Parser) -> tuple[Json, list[str]]:
     A wrong value (a text where Okta has an object) is dropped; the rest of the event is kept.
     """
     wrong: list[str] = []
-    native = _is_native(event)
+    native = _is_native(event) and not _is_mixed(event)
     result = dict(event) if native else _respelled(event, parser)
     for path in OBJECTS:
         parent = result
@@ -344,7 +355,9 @@ def _plain(key: str) -> str:
 def _put(target: Json, path: Path, value: object) -> None:
     """Set ``value`` at ``path``; what is there already stays, as does an object in the way."""
     for key in path[:-1]:
-        below = target.setdefault(key, {})
+        if target.get(key) is None:
+            target[key] = {}
+        below: object = target[key]
         if not isinstance(below, dict):
             return
         target = cast("Json", below)

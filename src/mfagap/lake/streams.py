@@ -30,7 +30,9 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 _MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((bytes((first, 0x2A, 0x4D, 0x18)), "zstd") for first in range(0x50, 0x60)),
 )
+"""The last are frames of zstd that a reader skips; the file's own may come behind one."""
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive; unpack it first"),
     (b"BZh", "bzip2; unpack it first"),
@@ -101,8 +103,8 @@ def _head(path: Path, compression: Compression) -> tuple[bytes, bool]:
 
 def _layout(head: bytes) -> Layout:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text:
-        return "empty"
+    if not text:  # blanks alone, as far as was looked
+        return "empty" if len(head) < HEAD_BYTES else "mixed"
     if text.startswith(b"["):
         return "array"
     if not text.startswith(b"{"):

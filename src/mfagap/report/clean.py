@@ -3,12 +3,15 @@
 import re
 import unicodedata
 
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+_STEERING = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
+"""Unicode's categories of what is not drawn, steers what is, or encloses what stands before it."""
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_FORMULA = ("=", "+", "-", "@", "\uff0b", "\uff0d", "\uff1d", "\uff20")
-"""What a spreadsheet calculates, wide forms included."""
+"""What is a letter, mark or symbol to Unicode, and shows nothing all the same."""
+_FORMULA = re.compile(r"(^|;)(?=[\s\"]*[=+\-@\uff0b\uff0d\uff1d\uff20])")
+"""Where a spreadsheet would begin to calculate, wide forms included. In half of Europe a cell ends
+at a semicolon, whatever quotes stand around it."""
 
 
 def terminal(text: str, limit: int = 200) -> str:
@@ -17,7 +20,7 @@ def terminal(text: str, limit: int = 200) -> str:
     Control characters (C0, C1), bidi controls and invisible ones become ``\x1b`` or ``\u202e``;
     a longer text ends in an ellipsis.
     """
-    clean = _HIDDEN.sub(_escaped, text[: limit + 1])
+    clean = _shown(text[: limit + 1])
     # A pile of combining marks draws over the lines around it; composed ones are letters.
     composed = unicodedata.normalize("NFC", clean)
     drawn = "".join(char for char in composed if not unicodedata.combining(char))
@@ -25,12 +28,22 @@ def terminal(text: str, limit: int = 200) -> str:
     return drawn[: limit - 1] + "…" if cut else drawn
 
 
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match.group())
+def _shown(text: str) -> str:
+    """Return ``text`` with what hides or steers spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(char) if _is_hidden(char) else char for char in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in _STEERING or _INVISIBLE.match(char) is not None
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def cell(text: str) -> str:
     """Return ``text`` for a CSV cell: no control characters, and no formula when opened."""
-    clean = _HIDDEN.sub(_escaped, text)
-    return "'" + clean if clean.lstrip().startswith(_FORMULA) else clean
+    return _FORMULA.sub(r"\1'", _shown(text))

@@ -24,8 +24,11 @@ from mfagap.model import Detection, Evaluation, MfaStatus, ScanResult, Slot, Tot
 from mfagap.settings import Settings
 from mfagap.sources.files import Discovery, discover
 
-FOREVER_MS = 2**53
-"""Later than any event: a slot's end where no ``until`` is given."""
+FOREVER_MS = 2**63 // 1000 + 1
+"""Later than any event: a slot's end where no ``until`` is given.
+
+A time is held in microseconds, in 64 bits; in milliseconds there is room for what is added to it.
+"""
 
 EXPECTED = (
     "expected Okta System Log events as the API's JSON array, NDJSON, event hooks, EventBridge, "

@@ -350,7 +350,8 @@ WITH clients AS MATERIALIZED (
     )
 ), own AS MATERIALIZED (
   SELECT
-    e.*
+    e.*,
+    ROW_NUMBER() OVER (ORDER BY e.event_ms, e.uuid) AS place
   FROM spelled AS e
   WHERE
     e.user_id IN (
@@ -358,45 +359,154 @@ WITH clients AS MATERIALIZED (
         s.user_id
       FROM starts AS s
     )
+), proofs AS MATERIALIZED (
+  SELECT
+    e.uuid AS uuid
+  FROM own AS e
+  JOIN second_factor_methods AS m
+    ON ' ' || e.amr_list || ' ' LIKE m.pattern
+  GROUP BY
+    e.uuid
+), signs AS MATERIALIZED (
+  SELECT
+    e.uuid AS uuid,
+    e.idp_id AS idp_id,
+    'assertion' AS says
+  FROM own AS e
+  WHERE
+    e.outcome = 'SUCCESS'
+    AND (
+      e.event_type = 'user.authentication.auth_via_idp'
+      OR e.event_type = 'user.authentication.auth_via_inbound_saml'
+      OR e.event_type = 'user.authentication.auth_via_social'
+      OR e.credential_type = 'ASSERTION'
+      OR e.authentication_provider = 'FEDERATION'
+    )
+  UNION ALL
+  SELECT
+    e.uuid AS uuid,
+    NULL AS idp_id,
+    CASE
+      WHEN e.is_factor = 1
+      THEN 'factor'
+      WHEN e.event_type = 'user.authentication.auth_via_mfa' AND e.outcome <> 'SUCCESS'
+      THEN 'mfa_not_passed'
+      WHEN e.event_type = 'policy.evaluate_sign_on' AND e.policy_kind = 'session'
+      THEN CASE e.outcome
+        WHEN 'ALLOW'
+        THEN 'allow'
+        WHEN 'CHALLENGE'
+        THEN 'challenge'
+        ELSE 'evaluation'
+      END
+      WHEN e.outcome = 'SUCCESS'
+      AND (
+        e.event_type = 'user.authentication.auth_via_iwa'
+        OR e.event_type = 'system.iwa_agentless.auth'
+      )
+      THEN 'desktop_sso'
+      WHEN e.event_type LIKE 'user.mfa.okta_verify.deny_push%'
+      THEN 'push_denied'
+      WHEN e.event_type = 'user.authentication.auth_via_radius'
+      THEN 'radius'
+      WHEN e.event_type = 'user.authentication.auth_via_ad_agent'
+      OR e.event_type = 'user.authentication.auth_via_ldap_agent'
+      THEN 'delegated_password'
+    END AS says
+  FROM own AS e
+  UNION ALL
+  SELECT
+    e.uuid AS uuid,
+    NULL AS idp_id,
+    CASE
+      WHEN e.auth_type = 'RADIUS'
+      THEN 'radius'
+      WHEN e.auth_type LIKE 'LDAP%'
+      THEN 'ldap_interface'
+    END AS says
+  FROM own AS e
+  UNION ALL
+  SELECT
+    e.uuid AS uuid,
+    NULL AS idp_id,
+    CASE e.credential_type WHEN 'IWA' THEN 'iwa' WHEN 'CERTIFICATE' THEN 'smart_card' END AS says
+  FROM own AS e
+  WHERE
+    e.outcome = 'SUCCESS'
+  UNION ALL
+  SELECT
+    e.uuid AS uuid,
+    NULL AS idp_id,
+    'denial' AS says
+  FROM own AS e
+  LEFT JOIN proofs AS p
+    ON p.uuid = e.uuid
+  WHERE
+    e.idp_mfa_verified = 'false'
+    OR (
+      ' ' || e.amr_list || ' ' LIKE '% pwd %' AND p.uuid IS NULL
+    )
+  UNION ALL
+  SELECT
+    e.uuid AS uuid,
+    NULL AS idp_id,
+    'use' AS says
+  FROM own AS e
+  JOIN session_uses AS u
+    ON e.event_type LIKE u.pattern
+  WHERE
+    e.outcome = 'SUCCESS'
 ), start_keys AS MATERIALIZED (
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'external_session_id' AS link,
     s.session_id AS id
   FROM starts AS s
-  UNION ALL
+  UNION DISTINCT
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'root_session_id' AS link,
     s.root_session_id AS id
   FROM starts AS s
-  UNION ALL
+  UNION DISTINCT
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'root_session_id' AS link,
     s.session_id AS id
   FROM starts AS s
-  UNION ALL
+  UNION DISTINCT
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'request_trail' AS link,
     s.transaction_id AS id
   FROM starts AS s
-  UNION ALL
+  UNION DISTINCT
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'request_trail' AS link,
     s.request_id AS id
   FROM starts AS s
-  UNION ALL
+  UNION DISTINCT
   SELECT
     s.uuid,
     s.user_id,
+    s.event_ms,
+    s.transaction_id,
     'request_trail' AS link,
     s.authn_request_id AS id
   FROM starts AS s
@@ -404,6 +514,9 @@ WITH clients AS MATERIALIZED (
   SELECT
     e.uuid,
     e.user_id,
+    e.event_ms,
+    e.transaction_id,
+    e.place,
     'external_session_id' AS link,
     e.session_id AS id
   FROM own AS e
@@ -411,6 +524,9 @@ WITH clients AS MATERIALIZED (
   SELECT
     e.uuid,
     e.user_id,
+    e.event_ms,
+    e.transaction_id,
+    e.place,
     'root_session_id' AS link,
     e.root_session_id AS id
   FROM own AS e
@@ -418,6 +534,9 @@ WITH clients AS MATERIALIZED (
   SELECT
     e.uuid,
     e.user_id,
+    e.event_ms,
+    e.transaction_id,
+    e.place,
     'request_trail' AS link,
     e.transaction_id AS id
   FROM own AS e
@@ -425,6 +544,9 @@ WITH clients AS MATERIALIZED (
   SELECT
     e.uuid,
     e.user_id,
+    e.event_ms,
+    e.transaction_id,
+    e.place,
     'request_trail' AS link,
     e.request_id AS id
   FROM own AS e
@@ -432,50 +554,59 @@ WITH clients AS MATERIALIZED (
   SELECT
     e.uuid,
     e.user_id,
+    e.event_ms,
+    e.transaction_id,
+    e.place,
     'request_trail' AS link,
     e.authn_request_id AS id
   FROM own AS e
-), linked AS MATERIALIZED (
+), ties AS MATERIALIZED (
   SELECT
     k.uuid AS start_uuid,
-    l.uuid AS event_uuid,
-    MIN(k.link) AS link
+    l.link AS link,
+    g.says AS says,
+    g.idp_id AS idp_id,
+    l.uuid AS uuid,
+    l.place AS place,
+    CASE WHEN l.event_ms <= k.event_ms + {grace_ms: Int64} THEN 1 ELSE 0 END AS in_time,
+    CASE
+      WHEN l.event_ms <= k.event_ms OR l.transaction_id = k.transaction_id
+      THEN 1
+      ELSE 0
+    END AS is_before,
+    CASE WHEN l.event_ms >= k.event_ms THEN 1 END AS is_since,
+    CASE WHEN l.transaction_id = k.transaction_id OR l.uuid = k.uuid THEN 1 END AS same_transaction
   FROM start_keys AS k
   JOIN event_keys AS l
     ON l.link = k.link AND l.id = k.id AND l.user_id = k.user_id
-  GROUP BY
-    k.uuid,
-    l.uuid
+  JOIN signs AS g
+    ON g.uuid = l.uuid
+  WHERE
+    g.says IS NOT NULL
+    AND l.event_ms >= k.event_ms - {chain_ms: Int64}
+    AND l.event_ms <= k.event_ms + {after_ms: Int64}
 ), reached AS MATERIALIZED (
   SELECT
-    s.uuid AS start_uuid,
-    s.event_ms AS start_ms,
-    l.link AS link,
-    e.uuid AS uuid,
-    e.event_ms AS event_ms,
-    e.event_type AS event_type,
-    e.outcome AS outcome,
-    e.credential_type AS credential_type,
-    e.authentication_provider AS authentication_provider,
-    e.auth_type AS auth_type,
-    e.idp_mfa_verified AS idp_mfa_verified,
-    e.amr_list AS amr_list,
-    e.idp_id AS idp_id,
-    e.policy_kind AS policy_kind,
-    e.policy_id AS policy_id,
-    e.policy_name AS policy_name,
-    e.rule_id AS rule_id,
-    e.rule_name AS rule_name,
-    e.is_factor AS is_factor,
-    CASE WHEN e.transaction_id = s.transaction_id OR e.uuid = s.uuid THEN 1 END AS same_transaction,
-    CASE WHEN e.event_ms <= s.event_ms + {grace_ms: Int64} THEN 1 ELSE 0 END AS in_time
-  FROM linked AS l
-  JOIN starts AS s
-    ON s.uuid = l.start_uuid
-  JOIN own AS e
-    ON e.uuid = l.event_uuid
-  WHERE
-    e.event_ms >= s.event_ms - {chain_ms: Int64} AND e.event_ms <= s.event_ms + {after_ms: Int64}
+    t.start_uuid,
+    t.link,
+    t.says,
+    t.idp_id,
+    t.in_time,
+    t.is_before,
+    t.is_since,
+    t.same_transaction,
+    MIN(t.uuid) AS uuid,
+    MIN(t.place) AS place
+  FROM ties AS t
+  GROUP BY
+    t.start_uuid,
+    t.link,
+    t.says,
+    t.idp_id,
+    t.in_time,
+    t.is_before,
+    t.is_since,
+    t.same_transaction
 ), chain AS MATERIALIZED (
   SELECT
     r.*
@@ -484,23 +615,17 @@ WITH clients AS MATERIALIZED (
     r.in_time = 1
 ), factors AS MATERIALIZED (
   SELECT
-    c.start_uuid,
-    c.uuid,
-    c.link,
-    c.event_ms,
-    CASE WHEN c.event_ms <= c.start_ms OR c.same_transaction = 1 THEN 1 ELSE 0 END AS is_before
+    c.start_uuid AS start_uuid,
+    e.uuid AS uuid,
+    c.link AS link,
+    e.event_ms AS event_ms,
+    c.is_before AS is_before,
+    ROW_NUMBER() OVER (PARTITION BY c.start_uuid ORDER BY c.is_before DESC, e.event_ms, c.link, e.uuid) AS place
   FROM chain AS c
+  JOIN own AS e
+    ON e.place = c.place
   WHERE
-    c.is_factor = 1
-), ranked_factors AS MATERIALIZED (
-  SELECT
-    f.start_uuid,
-    f.uuid,
-    f.link,
-    f.event_ms,
-    f.is_before,
-    ROW_NUMBER() OVER (PARTITION BY f.start_uuid ORDER BY f.is_before DESC, f.event_ms, f.link, f.uuid) AS place
-  FROM factors AS f
+    c.says = 'factor'
 ), activations AS MATERIALIZED (
   SELECT
     e.uuid,
@@ -517,35 +642,50 @@ WITH clients AS MATERIALIZED (
   FROM spelled AS e
   WHERE
     e.event_type = 'user.mfa.factor.activate' AND e.outcome = 'SUCCESS'
-), ranked_activations AS MATERIALIZED (
+), first_activations AS MATERIALIZED (
   SELECT
     s.uuid AS start_uuid,
-    a.uuid AS uuid,
-    a.event_ms AS event_ms,
-    ROW_NUMBER() OVER (PARTITION BY s.uuid ORDER BY a.event_ms, a.uuid) AS place
+    s.user_id AS user_id,
+    MIN(a.event_ms) AS event_ms
   FROM starts AS s
   JOIN activations AS a
     ON a.user_id = s.user_id
   WHERE
     a.event_ms >= s.event_ms AND a.event_ms <= s.event_ms + {grace_ms: Int64}
+  GROUP BY
+    s.uuid,
+    s.user_id
+), named_activations AS MATERIALIZED (
+  SELECT
+    f.start_uuid AS start_uuid,
+    f.event_ms AS event_ms,
+    MIN(a.uuid) AS uuid
+  FROM first_activations AS f
+  JOIN activations AS a
+    ON a.user_id = f.user_id AND a.event_ms = f.event_ms
+  GROUP BY
+    f.start_uuid,
+    f.event_ms
 ), evaluations AS MATERIALIZED (
   SELECT
-    c.start_uuid,
-    c.uuid,
-    c.link,
-    c.event_ms,
-    c.outcome,
-    c.policy_id,
-    c.policy_name,
-    c.rule_id,
-    c.rule_name,
+    c.start_uuid AS start_uuid,
+    e.uuid AS uuid,
+    c.link AS link,
+    e.event_ms AS event_ms,
+    e.outcome AS outcome,
+    e.policy_id AS policy_id,
+    e.policy_name AS policy_name,
+    e.rule_id AS rule_id,
+    e.rule_name AS rule_name,
     ROW_NUMBER() OVER (
       PARTITION BY c.start_uuid
-      ORDER BY CASE c.outcome WHEN 'ALLOW' THEN 1 WHEN 'CHALLENGE' THEN 2 ELSE 3 END, c.event_ms, c.uuid
+      ORDER BY CASE c.says WHEN 'allow' THEN 1 WHEN 'challenge' THEN 2 ELSE 3 END, e.event_ms, e.uuid, c.link
     ) AS place
   FROM chain AS c
+  JOIN own AS e
+    ON e.place = c.place
   WHERE
-    c.event_type = 'policy.evaluate_sign_on' AND c.policy_kind = 'session'
+    c.says = 'allow' OR c.says = 'challenge' OR c.says = 'evaluation'
 ), decisions AS MATERIALIZED (
   SELECT
     v.start_uuid,
@@ -560,30 +700,19 @@ WITH clients AS MATERIALIZED (
     c.start_uuid AS start_uuid,
     MIN('used=' || c.link || '=' || c.uuid || ';') AS note
   FROM chain AS c
-  JOIN session_uses AS u
-    ON c.event_type LIKE u.pattern
   WHERE
-    c.outcome = 'SUCCESS' AND c.event_ms >= c.start_ms
+    c.says = 'use' AND c.is_since = 1
   GROUP BY
     c.start_uuid
 ), assertions AS MATERIALIZED (
   SELECT
     c.start_uuid,
-    c.start_ms,
     c.uuid,
     c.link,
     COALESCE(c.idp_id, MAX(c.idp_id) OVER (PARTITION BY c.start_uuid), '*') AS idp_id
   FROM chain AS c
   WHERE
-    c.same_transaction = 1
-    AND c.outcome = 'SUCCESS'
-    AND (
-      c.event_type = 'user.authentication.auth_via_idp'
-      OR c.event_type = 'user.authentication.auth_via_inbound_saml'
-      OR c.event_type = 'user.authentication.auth_via_social'
-      OR c.credential_type = 'ASSERTION'
-      OR c.authentication_provider = 'FEDERATION'
-    )
+    c.says = 'assertion' AND c.same_transaction = 1
 ), provider_changes AS MATERIALIZED (
   SELECT
     e.uuid,
@@ -613,44 +742,30 @@ WITH clients AS MATERIALIZED (
     a.start_uuid AS start_uuid,
     MIN(p.uuid) AS uuid
   FROM assertions AS a
+  JOIN starts AS s
+    ON s.uuid = a.start_uuid
   JOIN provider_changes AS p
     ON p.idp_id = a.idp_id
   WHERE
-    p.event_ms <= a.start_ms AND p.event_ms >= a.start_ms - {before_ms: Int64}
+    p.event_ms <= s.event_ms AND p.event_ms >= s.event_ms - {before_ms: Int64}
   GROUP BY
     a.start_uuid
-), proofs AS MATERIALIZED (
-  SELECT
-    c.uuid AS uuid
-  FROM chain AS c
-  JOIN second_factor_methods AS m
-    ON ' ' || c.amr_list || ' ' LIKE m.pattern
-  GROUP BY
-    c.uuid
 ), denials AS MATERIALIZED (
   SELECT
     c.start_uuid AS start_uuid,
     MIN(c.uuid) AS uuid
   FROM chain AS c
-  LEFT JOIN proofs AS p
-    ON p.uuid = c.uuid
   WHERE
-    c.same_transaction = 1
-    AND (
-      c.idp_mfa_verified = 'false'
-      OR (
-        ' ' || c.amr_list || ' ' LIKE '% pwd %' AND p.uuid IS NULL
-      )
-    )
+    c.says = 'denial' AND c.same_transaction = 1
   GROUP BY
     c.start_uuid
-), ranked_memories AS MATERIALIZED (
+), last_memories AS MATERIALIZED (
   SELECT
     s.uuid AS start_uuid,
     s.event_ms AS start_ms,
-    e.uuid AS uuid,
-    e.event_ms AS event_ms,
-    ROW_NUMBER() OVER (PARTITION BY s.uuid ORDER BY e.event_ms DESC, e.uuid) AS place
+    s.user_id AS user_id,
+    s.dt_hash AS dt_hash,
+    MAX(e.event_ms) AS event_ms
   FROM starts AS s
   JOIN own AS e
     ON e.user_id = s.user_id AND e.dt_hash = s.dt_hash
@@ -658,6 +773,24 @@ WITH clients AS MATERIALIZED (
     e.is_factor = 1
     AND e.event_ms < s.event_ms
     AND e.event_ms >= s.event_ms - {before_ms: Int64}
+  GROUP BY
+    s.uuid,
+    s.event_ms,
+    s.user_id,
+    s.dt_hash
+), memories AS MATERIALIZED (
+  SELECT
+    m.start_uuid AS start_uuid,
+    m.start_ms - m.event_ms AS age_ms,
+    MIN(e.uuid) AS uuid
+  FROM last_memories AS m
+  JOIN own AS e
+    ON e.user_id = m.user_id AND e.dt_hash = m.dt_hash AND e.event_ms = m.event_ms
+  WHERE
+    e.is_factor = 1
+  GROUP BY
+    m.start_uuid,
+    m.start_ms - m.event_ms
 ), explanations AS MATERIALIZED (
   SELECT
     a.start_uuid AS start_uuid,
@@ -680,16 +813,11 @@ WITH clients AS MATERIALIZED (
     'desktop_sso=' || c.link || '=' || MIN(c.uuid) AS note
   FROM chain AS c
   WHERE
-    c.outcome = 'SUCCESS'
-    AND (
-      c.event_ms <= c.start_ms OR c.same_transaction = 1
+    (
+      c.says = 'desktop_sso' AND c.is_before = 1
     )
-    AND (
-      c.event_type = 'user.authentication.auth_via_iwa'
-      OR c.event_type = 'system.iwa_agentless.auth'
-      OR (
-        c.credential_type = 'IWA' AND c.same_transaction = 1
-      )
+    OR (
+      c.says = 'iwa' AND c.same_transaction = 1
     )
   GROUP BY
     c.start_uuid,
@@ -701,9 +829,7 @@ WITH clients AS MATERIALIZED (
     'smart_card=' || c.link || '=' || MIN(c.uuid) AS note
   FROM chain AS c
   WHERE
-    c.outcome = 'SUCCESS'
-    AND c.credential_type = 'CERTIFICATE'
-    AND c.same_transaction = 1
+    c.says = 'smart_card' AND c.same_transaction = 1
   GROUP BY
     c.start_uuid,
     c.link
@@ -720,16 +846,13 @@ WITH clients AS MATERIALIZED (
     m.start_uuid AS start_uuid,
     5 AS place,
     'remembered_device=dt_hash=' || m.uuid AS note
-  FROM ranked_memories AS m
+  FROM memories AS m
   JOIN evaluations AS v
     ON v.start_uuid = m.start_uuid
   JOIN prompting_rules AS r
     ON r.rule_id = v.rule_id
   WHERE
-    m.place = 1
-    AND v.place = 1
-    AND v.outcome = 'ALLOW'
-    AND m.start_ms - m.event_ms <= r.lifetime_s * 1000
+    v.place = 1 AND v.outcome = 'ALLOW' AND m.age_ms <= r.lifetime_s * 1000
 ), ranked_explanations AS MATERIALIZED (
   SELECT
     x.start_uuid,
@@ -741,46 +864,37 @@ WITH clients AS MATERIALIZED (
     r.start_uuid,
     MIN(
       CASE
-        WHEN r.in_time = 1 AND r.event_type LIKE 'user.mfa.okta_verify.deny_push%'
+        WHEN r.in_time = 1 AND r.says = 'push_denied'
         THEN 'push_denied=' || r.link || '=' || r.uuid || ';'
       END
     ) AS push_denied,
     MIN(
       CASE
-        WHEN r.in_time = 1
-        AND r.event_type = 'user.authentication.auth_via_mfa'
-        AND r.outcome <> 'SUCCESS'
+        WHEN r.in_time = 1 AND r.says = 'mfa_not_passed'
         THEN 'mfa_not_passed=' || r.link || '=' || r.uuid || ';'
       END
     ) AS mfa_not_passed,
     MIN(
       CASE
-        WHEN r.in_time = 0 AND r.is_factor = 1
+        WHEN r.in_time = 0 AND r.says = 'factor'
         THEN 'later_mfa=' || r.link || '=' || r.uuid || ';'
       END
     ) AS later_mfa,
     MIN(
       CASE
-        WHEN r.in_time = 1
-        AND (
-          r.event_type = 'user.authentication.auth_via_radius' OR r.auth_type = 'RADIUS'
-        )
+        WHEN r.in_time = 1 AND r.says = 'radius'
         THEN 'radius=' || r.link || '=' || r.uuid || ';'
       END
     ) AS radius,
     MIN(
       CASE
-        WHEN r.in_time = 1 AND r.auth_type LIKE 'LDAP%'
+        WHEN r.in_time = 1 AND r.says = 'ldap_interface'
         THEN 'ldap_interface=' || r.link || '=' || r.uuid || ';'
       END
     ) AS ldap_interface,
     MIN(
       CASE
-        WHEN r.in_time = 1
-        AND (
-          r.event_type = 'user.authentication.auth_via_ad_agent'
-          OR r.event_type = 'user.authentication.auth_via_ldap_agent'
-        )
+        WHEN r.in_time = 1 AND r.says = 'delegated_password'
         THEN 'delegated_password=' || r.link || '=' || r.uuid || ';'
       END
     ) AS delegated_password
@@ -841,10 +955,10 @@ WITH clients AS MATERIALIZED (
     o.ldap_interface AS ldap_interface,
     o.delegated_password AS delegated_password
   FROM starts AS s
-  LEFT JOIN ranked_factors AS f
+  LEFT JOIN factors AS f
     ON f.start_uuid = s.uuid AND f.place = 1
-  LEFT JOIN ranked_activations AS n
-    ON n.start_uuid = s.uuid AND n.place = 1
+  LEFT JOIN named_activations AS n
+    ON n.start_uuid = s.uuid
   LEFT JOIN evaluations AS v
     ON v.start_uuid = s.uuid AND v.place = 1
   LEFT JOIN decisions AS d
@@ -857,8 +971,8 @@ WITH clients AS MATERIALIZED (
     ON y.start_uuid = s.uuid
   LEFT JOIN changed_providers AS p
     ON p.start_uuid = s.uuid
-  LEFT JOIN ranked_memories AS m
-    ON m.start_uuid = s.uuid AND m.place = 1
+  LEFT JOIN memories AS m
+    ON m.start_uuid = s.uuid
   LEFT JOIN client_kinds AS k
     ON k.start_uuid = s.uuid
   LEFT JOIN notes AS o
