@@ -346,7 +346,8 @@ def projection(relation: str, columns: Set[str]) -> str:
     wanted = [name for name in COLUMNS if name in columns]
     listed = ",\n  ".join(f"{sql[name]} AS {name}" for name in wanted)
     bounded = ",\n  ".join(_bounded(name) for name in wanted)
-    targets = _value(paths, TARGET) if TARGET in paths else "NULL::JSON"
+    # Of a NULL, DuckDB would not know the type, and so no field of it.
+    targets = _value(paths, TARGET) if TARGET in paths else "'[]'::JSON"
     values = ", ".join(f"{_value(paths, path)} AS value_{n}" for n, path in enumerate(paths))
     trimmed = {f"value_{n}": f"value_{n}" for n, path in enumerate(paths) if path in _TRIMMED}
     trimmed |= {"policy_id": "policy.id", "rule_id": "rule.id", "idp_id": "idp.id"}
