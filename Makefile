@@ -29,8 +29,11 @@ demo: $(VENV)/.runtime
 	@mkdir -p $(DEMO)
 	$(BIN)/python examples/demo_org.py $(DEMO)/logs
 	$(BIN)/mfagap scan $(DEMO)/logs -o $(DEMO)/sessions.jsonl --quiet
-	$(BIN)/mfagap scan $(DEMO)/logs
+	$(BIN)/mfagap scan $(DEMO)/logs -o $(DEMO)/report.html --all --quiet
+	$(BIN)/mfagap scan $(DEMO)/logs --all
+	$(BIN)/mfagap investigate 102demoWithFactor --logs $(DEMO)/logs --quiet
 	@echo
+	@echo "The report to look at and forward: $(DEMO)/report.html"
 	@echo "The sessions as JSON: $(DEMO)/sessions.jsonl"
 	@echo "The logs they came from: $(DEMO)/logs"
 
@@ -38,7 +41,7 @@ demo: $(VENV)/.runtime
 # standard error when Python ends, after the summary, is kept aside and shown where a test failed.
 test: lint
 	@mkdir -p build
-	$(BIN)/python -m pytest --cov 2>build/test.stderr || { cat build/test.stderr >&2; exit 1; }
+	$(BIN)/python -m pytest --cov -n auto 2>build/test.stderr || { cat build/test.stderr >&2; exit 1; }
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run $(BENCH)

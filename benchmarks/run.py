@@ -70,10 +70,10 @@ class Way:
         return statistics.median(self.seconds)
 
 
-def scan(name: str, file: Path, count: int) -> Way:
+def scan(name: str, file: Path, count: int, *options: str) -> Way:
     """Return the scan of ``file``, a log of ``count`` events."""
     mfagap = str(Path(sys.executable).with_name("mfagap"))
-    command = [mfagap, "scan", "--format", "jsonl", str(file)]
+    command = [mfagap, "scan", "--format", "jsonl", *options, str(file)]
     return Way(name, command, gaps(count), lambda lines: lines.count(b"\n"))
 
 
@@ -154,6 +154,11 @@ def main() -> None:
         count, rounds = arguments.events, arguments.rounds
         file = log(folder, count, SSO, "events")
         measured(f"{count:,} events, {file.stat().st_size / 1e9:.2f} GB", ways(file, count), rounds)
+        compared = [
+            scan("mfagap scan --no-investigate", file, count, "--no-investigate"),
+            scan("mfagap scan", file, count),
+        ]
+        measured(f"{count:,} events, the runbook left out and run", compared, rounds)
         busy = log(folder, count, 5 * SSO, "sso")
         compared = ways(busy, count)[:2]
         measured(f"{count:,} events, a quarter of them single sign-on", compared, rounds)

@@ -1,5 +1,7 @@
 """Writes the demo: a small org's log of three days, in as many shapes as such a folder has.
 
+A helper for command lines was at work two weeks before, so that it has a habit.
+
 Usage: python examples/demo_org.py FOLDER
 
 The org has forty people. Most sign in with a second factor; the stories below are what a scan is
@@ -155,10 +157,18 @@ def stories(org: Org) -> None:
     for day, user in enumerate(("radia", "tim", "wei")):
         admin = org.sign_in(START + day * 24 * hour + 2 * hour, user)
         admin.then("mfa", 13 * second).then("admin_app", 15 * second)
-    # Helpers for command lines, day after day.
-    for day in range(3):
+    # Helpers for command lines, day after day: at last, a habit.
+    for day in (-15, -12, -9, -6, -3, 0, 1, 2):
         helper = {"client__userAgent__rawUserAgent": "gimme-aws-creds 2.8.2;Darwin;Python/3.11.9"}
         org.sign_in(START + day * 24 * hour + hour, "vint", **helper).same("sso", 5 * second)
+    # In with a second factor: what the published rule would have paged somebody for.
+    late = org.sign_in(
+        START + 5 * hour,
+        "lise",
+        "CHALLENGE",
+        authenticationContext__externalSessionId="102demoWithFactor",
+    )
+    late.then("mfa", 75 * second)
     # Explained: a partner's assertion, and a desktop on the domain.
     partner = org.sign_in(START + 3 * hour, "zoe")
     org.add("idp_assertion", partner.at, "zoe", **partner.own)

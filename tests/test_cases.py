@@ -64,6 +64,8 @@ expect:
   findings:
     - start: start
       mfa_status: step_up
+      verdict: security_risk
+      follow_up: +4h
       mfa: { link: request_trail, event: mfa }
       policy:
         result: ALLOW
@@ -72,6 +74,8 @@ expect:
         event: policy
     - start: script
       mfa_status: single_factor
+      verdict: suspicious
+      follow_up: +4h
       severity: high
       confidence: medium
       confidence_reasons: [no_policy_event]
@@ -197,6 +201,37 @@ SCRIPT = FINDINGS.removeprefix(START)
         ("  skipped: { no user: 1 }\n", "", 'skipped: expected {}, found {"no user": 1}'),
         ("no user: 1", "no user: 2", 'skipped: expected {"no user": 2}, found {"no user": 1}'),
         (
+            "verdict: suspicious",
+            "verdict: benign",
+            'script.verdict: expected "benign", found "suspicious"',
+        ),
+        (
+            "      verdict: suspicious\n",
+            "",
+            'script.verdict: expected null, found "suspicious"',
+        ),
+        (
+            "      severity: high\n",
+            "      severity: high\n      raised: critical\n",
+            'script.raised: expected "critical", found "high"',
+        ),
+        (
+            SCRIPT,
+            SCRIPT.replace("follow_up: +4h", "follow_up: +30m"),
+            "script.follow_up: expected 1800000, found 14400000",
+        ),
+        (
+            SCRIPT,
+            SCRIPT.replace("      follow_up: +4h\n", ""),
+            "script.follow_up: expected null, found 14400000",
+        ),
+        (
+            SCRIPT,
+            SCRIPT + "      evidence: []\n",
+            'script.evidence: expected [], found [{"answer": "no_earlier_sign_in", "event": '
+            '"script"}, ',
+        ),
+        (
             "client.userAgent.rawUserAgent: curl/8.5.0",
             "client: text",
             "the case's own events are off: ",
@@ -311,6 +346,18 @@ def test_settings_that_are_off(file: Path) -> None:
         ("2026-01-15T12:00:00Z", "1768478400", 0, ""),
         ("clock: ", "now: soon\nclock: ", 1, "'soon' is no duration; "),
         ("clock: ", "until: soon\nclock: ", 1, "'soon' is no duration; "),
+        (
+            "security_risk\n      follow_up: +4h",
+            "security_risk\n      follow_up: soon",
+            1,
+            "follow_up: 'soon' is no time after the start; write it as +30m",
+        ),
+        (
+            "security_risk\n      follow_up: +4h",
+            "security_risk\n      follow_up: 4",
+            1,
+            "follow_up: 4",
+        ),
         ("clock: ", "summary: twice\nclock: ", 0, "key 'summary' is given twice"),
         ("id: mfa, ", "id: mfa, id: mfa, ", 0, "key 'id' is given twice"),
         ("  - { id: mfa, from: mfa, at: +12s }", "  - mfa", 0, "must be a mapping"),

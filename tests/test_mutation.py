@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.detect.shipped import FOLDER, ID, broken, copied
+from tests.detect.shipped import FOLDER, ID, broken
+from tests.small import SMALL, small
 
 from mfagap.cases import survivors, together
 from mfagap.cases.load import load
@@ -251,23 +252,6 @@ def test_what_is_judged_is_the_changed_piece_and_its_readers() -> None:
     assert assembled(query.after(last)) == "SELECT b.x AS x FROM b JOIN c ON c.x <> b.x"
 
 
-SMALL = """\
-WITH starts AS (
-  SELECT e.* FROM events AS e
-  WHERE LOWER(e.event_type) = 'user.session.start'
-    AND e.outcome_result = 'SUCCESS'
-    AND e.event_ms >= $from AND e.event_ms < $to
-)
-SELECT
-  NULL AS skip_reason, s.uuid AS uuid, s.event_ms AS event_ms, 'step_up' AS mfa_status,
-  'low' AS severity, 'high' AS confidence, NULL AS confidence_reasons, NULL AS mfa_link,
-  NULL AS mfa_event, NULL AS explanation, NULL AS annotations, NULL AS policy_event,
-  NULL AS policy_link, NULL AS policy_result, NULL AS policy_id, NULL AS policy_name,
-  NULL AS rule_id, NULL AS rule_name, s.actor_login AS user_email, s.actor_id AS actor_id,
-  s.client_ip AS source_ip, s.user_agent AS user_agent, s.session_id AS external_session_id,
-  s.transaction_id AS transaction_id, s.request_uri AS request_uri
-FROM starts AS s
-"""
 CASE = """\
 summary: A sign-in that failed is none.
 clock: 2026-01-15T12:00:00Z
@@ -294,12 +278,8 @@ EDGES = """\
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small detection whose one case has no start that failed, in place of what ships."""
     content = tmp_path / "content"
-    folder = copied(content / "detections")
-    shutil.copy(FOLDER.parent.parent / "templates.yml", content)
-    (folder / "query.sql").write_text(SMALL, encoding="utf-8")
+    folder = small(content)
     (folder / "survivors.yml").write_text(EDGES, encoding="utf-8")
-    for case in (folder / "cases").iterdir():
-        case.unlink()
     (folder / "cases" / "weak.yml").write_text(CASE, encoding="utf-8")
     monkeypatch.setattr(detections, "content", lambda: content)
     return folder

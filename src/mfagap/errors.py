@@ -8,6 +8,7 @@
     ├── NothingReadable          exit 3   no Okta event in all of the input
     ├── ContentError             exit 1   a detection or case folder is off; names file and line
     ├── EngineError              exit 1   the SQL engine refused a query
+    │   └── QueryTooLarge        exit 1   it gives or needs more than there is room for
     └── OutputError              exit 1   a result could not be written
 
 Each carries the process's exit code, so that the command line maps none by hand.
@@ -57,6 +58,10 @@ class ContentError(MfagapError):
 
 class EngineError(MfagapError):
     """The SQL engine refused a query, or ran out of time, memory or disk."""
+
+
+class QueryTooLarge(EngineError):
+    """A query gives or needs more than there is room for; asked about less, it may not."""
 
 
 class OutputError(MfagapError):

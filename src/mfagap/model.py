@@ -1,5 +1,6 @@
 """The nouns, as frozen dataclasses; no I/O. Times are UTC epoch milliseconds unless named."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -176,12 +177,208 @@ class Totals:
     foreign: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+class VerdictWord(StrEnum):
+    """What an investigation comes to, in OCSF's words (``verdict`` of a Detection Finding).
+
+    The worst comes first.
+    """
+
+    TRUE_POSITIVE = "true_positive"
+    SUSPICIOUS = "suspicious"
+    INSUFFICIENT_DATA = "insufficient_data"
+    SECURITY_RISK = "security_risk"
+    BENIGN = "benign"
+    FALSE_POSITIVE = "false_positive"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Answer:
+    """One row of a step's evidence: what the log answers to the step's question.
+
+    Attributes:
+        event_ms: When the event happened that shows it; the session's start where none does.
+        name: One of the step's answers.
+        tier: What ties the event to the session, where that matters.
+        event: The ``uuid`` of the event that shows it.
+        amount: A count, where the answer is one.
+        detail: Words from the log, as delivered.
+    """
+
+    event_ms: int
+    name: str
+    tier: str | None = None
+    event: str | None = None
+    amount: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one step found for one session: immutable, and enough to ask again.
+
+    Attributes:
+        step: The step's id.
+        question: In plain words.
+        query: The SQL that was run; None for a built-in kind.
+        parameters: What it was given for this session; times in UTC epoch milliseconds.
+        answers: The rows, the earliest first; at most as many as the runbook keeps.
+        count: How many rows there were.
+        digest: SHA-256 of all rows, in hexadecimal.
+        watermark_ms: Events before this were believed complete.
+        duration_ms: How long the step took, for all sessions together.
+        failure: Why the step failed; None where it did not. Then nothing else is known.
+    """
+
+    step: str
+    question: str
+    query: str | None
+    parameters: Mapping[str, Scalar]
+    answers: tuple[Answer, ...]
+    count: int
+    digest: str
+    watermark_ms: int
+    duration_ms: int
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the evidence comes to.
+
+    Attributes:
+        verdict: OCSF's word.
+        severity: The finding's, or what the verdict raises it to.
+        reason: A paragraph in which every clause cites its evidence, as ``[step: uuid]``.
+        follow_up_ms: When to look again, since the window was not whole; None where it was.
+        rests_on: The steps that it rests on.
+    """
+
+    verdict: VerdictWord
+    severity: Severity
+    reason: str
+    follow_up_ms: int | None
+    rests_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Investigation:
+    """One run of the runbook for one session: a verdict, and the evidence behind it."""
+
+    detection: str
+    uuid: str
+    start_ms: int
+    verdict: Verdict
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """What one answer says and does.
+
+    Attributes:
+        says: A clause of the reason; may name ``{detail}``, ``{amount}``, ``{tier}``, ``{after}``.
+        means: The fact that it establishes, by tier; under ``""`` for any other tier.
+        at_least: The amount from which it does; below it is only noted.
+    """
+
+    says: str
+    means: Mapping[str, str] = field(default_factory=dict[str, str])
+    at_least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """SQL of a runbook: its name, its text and the file that holds it."""
+
+    name: str
+    sql: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A question of the runbook.
+
+    Attributes:
+        id: As verdicts and evidence cite it.
+        question: In plain words.
+        kind: ``query``, or the name of a module under ``investigate``.
+        source: The SQL in its file, one SELECT in the portable subset; None for other kinds.
+        query: The same with the shared query as its first CTE, where it reads that.
+        before_s: How long before the start it looks.
+        after_s: How long after; None for until now.
+        answers: Rules by answer.
+    """
+
+    id: str
+    question: str
+    kind: str
+    source: "Source | None"
+    query: str | None
+    before_s: int
+    after_s: int | None
+    answers: Mapping[str, AnswerRule]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRule:
+    """A line of the verdict table, of which the first that holds decides.
+
+    Attributes:
+        verdict: What it comes to.
+        severity: What it raises the finding's severity to; None leaves it.
+        when: Facts that must all be established.
+        unless: Facts of which none may be.
+        rests_on: Steps that must have been answered.
+        says: The first sentence of the reason.
+        cites: Answers that are then spelled out, in this order.
+        final: Whether no later event can change it, so that no second look is needed.
+    """
+
+    verdict: VerdictWord
+    severity: Severity | None
+    when: frozenset[str]
+    unless: frozenset[str]
+    rests_on: tuple[str, ...]
+    says: str
+    cites: tuple[str, ...]
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """A detection's runbook, loaded.
+
+    Attributes:
+        enough_s: How much log after the start a verdict needs.
+        cap_s: How much of it the window has.
+        keep: How many rows of a step are kept for one session.
+        parameters: Durations in milliseconds that its queries may name.
+        lists: Small tables that its queries join, beside those of the detection.
+        shared: The query that steps may read as a CTE of its name.
+        steps: In the order in which they run.
+        verdicts: The verdict table.
+    """
+
+    enough_s: int
+    cap_s: int
+    keep: int
+    parameters: Mapping[str, int]
+    lists: Mapping[str, "ContentList"]
+    shared: Source | None
+    steps: tuple[Step, ...]
+    verdicts: tuple[VerdictRule, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ScanResult:
     """What a scan found, and all that it could not use.
 
     Attributes:
-        findings: Of every status, the worst first, then the newest.
+        detections: That were run.
+        findings: Of every status: the worst severity first, then the worst verdict, then the
+            newest. Severities are the verdicts'.
+        investigations: The runbook's, by detection and ``uuid``; of sessions that were looked at.
         alerts: What the findings come to after deduplication.
         counts: Findings by status, every status present.
         skipped: Starts that can never fire, by reason.
@@ -193,7 +390,9 @@ class ScanResult:
         unseen: Events that a given NOW hides.
     """
 
+    detections: tuple["Detection", ...]
     findings: tuple[Finding, ...]
+    investigations: Mapping[tuple[str, str], Investigation]
     alerts: tuple[Alert, ...]
     counts: Mapping[MfaStatus, int]
     skipped: Mapping[str, int]
@@ -203,6 +402,20 @@ class ScanResult:
     ignored: tuple[tuple[str, str], ...]
     now_ms: int
     unseen: int
+
+    @property
+    def failures(self) -> Mapping[tuple[str, str], int]:
+        """Steps that failed, each with why, and for how many sessions."""
+        return Counter(
+            (item.step, item.failure)
+            for investigation in self.investigations.values()
+            for item in investigation.evidence
+            if item.failure is not None
+        )
+
+    def investigation(self, finding: Finding) -> Investigation | None:
+        """Return what the runbook found out about ``finding``; None where it was not run."""
+        return self.investigations.get((finding.detection, finding.uuid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +455,17 @@ class Detection:
     false_positives: tuple[str, ...]
     blind_spots: tuple[str, ...]
     prevention: tuple[str, ...]
-    runbook: tuple[str, ...]
     event_types: tuple[str, ...]
     lists: Mapping[str, "ContentList"]
     query: str
+    runbook: "Runbook | None"
     folder: str
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """All SQL that reads ``events`` for it: its query, and those of its runbook."""
+        steps = self.runbook.steps if self.runbook else ()
+        return (self.query, *(step.query for step in steps if step.query is not None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cli.command import Done, Run, installed
 from tests.cli.logs import SHOWN
-from tests.detect.shipped import ID, broken, copied
+from tests.detect.shipped import ID, broken, copied, without_runbook
 from tests.report.schema import validated_lines
 
 from mfagap.engines import sandbox
@@ -39,8 +39,8 @@ def query(skip: str = "NULL", email: str = "COALESCE(e.actor_login, '-')", sourc
 
 
 def made(own: Path, sql: str, name: str = OWN) -> Path:
-    """Write a detection called ``name`` into the folder ``own``, and return its folder."""
-    folder = copied(own / "copies").rename(own / name)
+    """Write a detection called ``name`` without a runbook into ``own``, and return its folder."""
+    folder = without_runbook(copied(own / "copies")).rename(own / name)
     (own / "copies").rmdir()
     broken(folder / "detection.yml", f"id: {ID}", f"id: {name}")
     (folder / "query.sql").write_text(sql, encoding="utf-8")

@@ -13,7 +13,8 @@ from tests.report.schema import validated_document, validated_lines
 
 COUNTS = (
     "Legacy sessions: 2 single_factor, 2 challenged, 1 unsettled, 1 step_up, 1 explained, 1 mfa. "
-    "Alerts: 4. Never fire: 1 with no session id, 1 with no user.\n"
+    "Alerts: 4. Verdicts: 2 suspicious, 5 insufficient_data. "
+    "Never fire: 1 with no session id, 1 with no user.\n"
 )
 READ = "Read 24 events from 1 file, 2026-03-02T09:00:00.000Z to 2026-03-02T09:20:00.060Z.\n"
 
@@ -25,7 +26,7 @@ def _uuids(text: str) -> list[str]:
 def test_a_table_is_the_default(run: Run, log: Path) -> None:
     done = run("scan", log)
     assert done.code == 0
-    assert done.out.splitlines()[0].split()[:3] == ["SEVERITY", "STATUS", "CONF"]
+    assert done.out.splitlines()[0].split()[:4] == ["SEVERITY", "VERDICT", "STATUS", "CONF"]
     assert len(done.out.splitlines()) >= 1 + len(SHOWN)
     assert "\x1b" not in done.out
     assert done.err == READ + COUNTS
@@ -70,7 +71,9 @@ def test_nothing_to_show(run: Run, log: Path) -> None:
     assert run("scan", log, "--since", "2026-03-03", "--format", "jsonl").out == ""
 
 
-@pytest.mark.parametrize("words", [[], ["--all"], ["--format", "jsonl"], ["--format", "json"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--all"], ["--explain"], ["--format", "jsonl"], ["--format", "json"]]
+)
 def test_two_runs_write_the_same_bytes(run: Run, log: Path, words: list[str]) -> None:
     assert run("scan", log, *words) == run("scan", log, *words)
 
@@ -85,7 +88,8 @@ def test_two_runs_write_the_same_bytes(run: Run, log: Path, words: list[str]) ->
         ("x.json", "{\n"),
         ("x.jsonl", '{"detection": '),
         ("x.ndjson", '{"detection": '),
-        ("x.csv", "severity,mfa_status,"),
+        ("x.csv", "severity,verdict,mfa_status,"),
+        ("x.html", "<!doctype html>\n"),
         ("x.JSONL", '{"detection": '),
     ],
 )
@@ -98,13 +102,13 @@ def test_the_suffix_chooses(run: Run, log: Path, tmp_path: Path, name: str, firs
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", name]
 
 
-@pytest.mark.parametrize("name", ["x.html", "x", "x.jsonl.gz"])
+@pytest.mark.parametrize("name", ["x.pdf", "x", "x.jsonl.gz"])
 def test_an_unknown_suffix_is_a_usage_error(run: Run, log: Path, tmp_path: Path, name: str) -> None:
     done = run("scan", log, "-o", tmp_path / name)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         f"mfagap: {tmp_path / name}: no format has this suffix "
-        "(.txt, .json, .jsonl, .ndjson, .csv); give --format\n"
+        "(.txt, .json, .jsonl, .ndjson, .csv, .html); give --format\n"
     )
     assert not (tmp_path / name).exists()
 
@@ -278,7 +282,7 @@ def test_nothing_readable_in_an_empty_folder(run: Run, tmp_path: Path) -> None:
         (["scan"], "the following arguments are required: PATH"),
         (["mystery"], "invalid choice: 'mystery'"),
         (["scan", ".", "--mystery"], "unrecognized arguments: --mystery"),
-        (["scan", ".", "--format", "html"], "--format: invalid choice: 'html'"),
+        (["scan", ".", "--format", "pdf"], "--format: invalid choice: 'pdf'"),
         (["scan", "absent.ndjson"], "no such file or folder: 'absent.ndjson'"),
         (["scan", "absent-*.ndjson"], "no file matches 'absent-*.ndjson'"),
         (["detections"], "the following arguments are required: ACTION"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mfagap.detect import load
+from mfagap.detect.form import content
 
 ID = "okta_legacy_authn_without_mfa"
-FOLDER = load.content() / "detections" / ID
+FOLDER = content() / "detections" / ID
 
 
 @contextmanager
@@ -31,10 +32,18 @@ def copied(into: Path) -> Path:
     """Return a copy of the shipped folder, with one case."""
     folder = into / ID
     folder.mkdir(parents=True)
-    for name in ("detection.yml", "query.sql", "README.md"):
+    for name in ("detection.yml", "query.sql", "README.md", "runbook.yml"):
         shutil.copy(FOLDER / name, folder)
+    shutil.copytree(FOLDER / "runbook", folder / "runbook")
     (folder / "cases").mkdir()
     shutil.copy(FOLDER / "cases" / "published_browser_session.yml", folder / "cases")
+    return folder
+
+
+def without_runbook(folder: Path) -> Path:
+    """Remove the runbook of the copy ``folder``, and return it."""
+    (folder / "runbook.yml").unlink()
+    shutil.rmtree(folder / "runbook")
     return folder
 
 

@@ -4,8 +4,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.detect.shipped import ID, broken, copied
 
+from mfagap.detect.form import schema
 from mfagap.detect.lint import ADS, problems
-from mfagap.detect.load import folders, schema
+from mfagap.detect.load import folders
 
 
 @pytest.fixture
@@ -28,13 +29,14 @@ def test_a_copy_is_clean(folder: Path) -> None:
 
 
 def test_the_schema_is_a_schema() -> None:
-    Draft202012Validator.check_schema(schema())
+    Draft202012Validator.check_schema(schema("detection"))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("status: stable", "status: stable\nowner: me", "unknown key 'owner'"),
+        ("status: stable", "status: stable\nrunbook: []", "unknown key 'runbook'"),
         ("status: stable", "status: finished", "status: 'finished' is not one of "),
         ("severity: medium", "severity: moderate", "severity: 'moderate' is not one of "),
         ("schedule: 15m", "schedule: 15", "schedule: 15 is not of type 'string'"),
@@ -97,8 +99,8 @@ def test_a_missing_key_below_has_the_line_of_its_table(folder: Path) -> None:
             "a row of clients needs exactly: kind, pattern",
         ),
         (
-            "{ pattern: zone.% }",
-            "{ pattern: cloud.% }",
+            "{ pattern: zone.%, kind: act }",
+            "{ pattern: cloud.%, kind: act }",
             "cloud.% is not among event_types",
         ),
     ],
@@ -117,8 +119,9 @@ def test_times_on_the_edge_are_fine(folder: Path) -> None:
 
 
 def test_a_row_of_the_uses_without_its_column(folder: Path) -> None:
-    line = broken(folder / "detection.yml", "{ pattern: zone.% }", "{ patern: zone.% }")
-    assert f"detection.yml:{line}: a row of session_uses needs exactly: pattern" in _said(folder)
+    line = broken(folder / "detection.yml", "{ pattern: zone.%,", "{ patern: zone.%,")
+    message = "a row of session_uses needs exactly: kind, pattern"
+    assert f"detection.yml:{line}: {message}" in _said(folder)
 
 
 def test_no_yaml_is_the_one_problem(folder: Path) -> None:

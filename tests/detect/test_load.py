@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from tests.detect.shipped import FOLDER, ID, broken, copied
 
-from mfagap.detect.load import content, find, folders, load, load_all, technique
+from mfagap.detect.form import content
+from mfagap.detect.load import find, folders, load, load_all, technique
 from mfagap.errors import ContentError, UsageError
 from mfagap.model import ContentList, Severity, Technique
 

@@ -5,7 +5,6 @@ import io
 import json
 import re
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -19,7 +18,7 @@ from tests.lake.reading import cut
 from tests.properties.orgs import END_S, log_event
 
 from mfagap.cli.main import main
-from mfagap.cli.scan import FORMATS
+from mfagap.cli.output import FORMATS
 from mfagap.report import document, table
 from mfagap.report.clean import cell, terminal
 from mfagap.service.scan import Request, scan
@@ -98,21 +97,32 @@ def as_csv(text: str, _: str) -> None:
     assert [value for row in rows for value in row if FORMULA.match(value)] == []
 
 
+def as_ocsf(text: str, _: str) -> None:
+    assert text.isascii()
+    assert hidden(text) == []
+    lines = [json.loads(line) for line in text.split("\n")[:-1]]
+    agents = {
+        line["metadata"]["original_event_uid"]: line["evidences"][0]["http_request"]["user_agent"]
+        for line in lines
+    }
+    assert agents == expected_agents()
+
+
 class Tags(HTMLParser):
-    """Counts tags with the names of their attributes."""
+    """The kinds of tags that a page has: each with the names of its attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.seen: Counter[tuple[str, ...]] = Counter()
+        self.seen: set[tuple[str, ...]] = set()
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen[(tag, *(name for name, _ in attrs))] += 1
+        self.seen.add((tag, *(name for name, _ in attrs)))
 
 
 def as_html(text: str, harmless: str) -> None:
-    """The page has the same tags as with harmless text, and no text became an address."""
+    """The page has the same kinds of tags as with harmless text; no text became an address."""
     assert hidden(text) == []
     assert Tags(text).seen == Tags(harmless).seen
     assert not re.search(r"""=\s*["']?\s*javascript:""", text)
@@ -124,6 +134,7 @@ HARMLESS: Mapping[str, Callable[[str, str], None]] = {
     "jsonl": as_jsonl,
     "csv": as_csv,
     "html": as_html,
+    "ocsf": as_ocsf,
 }
 
 
@@ -135,7 +146,7 @@ def test_the_whole_hostile_set_through_every_output(
     HARMLESS[kind](found.out, said(harmless, kind, tmp_path).out if kind == "html" else "")
     assert hidden(found.err) == []
     assert max(map(len, found.err.split("\n"))) < 1000
-    assert found.err.endswith(f" Alerts: {SHOWN}.\n")
+    assert found.err.endswith(f" Alerts: {SHOWN}. Verdicts: {SHOWN} security_risk.\n")
     assert found.rejects.isascii()
     assert hidden(found.rejects) == []
     rejects = [json.loads(line) for line in found.rejects.split("\n")[:-1]]

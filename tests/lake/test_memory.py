@@ -194,7 +194,7 @@ def test_an_empty_lake_has_the_columns_of_the_contract() -> None:
     types = {str(name): str(kind) for name, kind, *_ in described}
     numbers = {name for name, kind in types.items() if kind == "BIGINT"}
     flags = {name for name, kind in types.items() if kind == "BOOLEAN"}
-    assert numbers == {"event_ms", "received_ms", "as_number"}
+    assert numbers == {"event_ms", "received_ms", "event_day", "as_number"}
     assert flags == {"is_proxy", "threat_suspected"}
     assert set(types.values()) == {"VARCHAR", "BIGINT", "BOOLEAN"}
     assert types.keys() >= CONTRACT

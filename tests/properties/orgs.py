@@ -6,7 +6,7 @@ An org is plain data, so that a failing example prints as what it is.
 import io
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -248,6 +248,16 @@ class Told:
         """The summary, less what counts files and deliveries: these may be cut in any way."""
         summary = json.loads(self.whole)["summary"]
         return {key: summary[key] for key in summary.keys() - {"files", "events", "duplicates"}}
+
+
+ABOUT_OTHERS = frozenset({"users_failed_before", "users_of_address", "users_of_client", "nothing"})
+"""What the evidence counts of other people, and that a step found nothing at all."""
+
+
+def without(line: Mapping[str, Any], answers: Collection[str] = ABOUT_OTHERS) -> dict[str, Any]:
+    """Return a line less what its evidence says under ``answers``."""
+    kept = [entry for entry in line["evidence"] if entry["answer"] not in answers]
+    return {**line, "evidence": kept}
 
 
 def told(files: Mapping[str, bytes]) -> Told:

@@ -7,13 +7,18 @@ from typing import Any
 
 from mfagap.model import (
     AlertContext,
+    Answer,
     Confidence,
+    Evidence,
     Finding,
+    Investigation,
     MfaStatus,
     Policy,
     ScanResult,
     Severity,
     Totals,
+    Verdict,
+    VerdictWord,
 )
 
 NOON_MS = 1_768_478_400_000
@@ -72,7 +77,9 @@ def result(findings: Sequence[Finding] = (), **changes: Any) -> ScanResult:
     """Return what a scan gives that found ``findings``."""
     counted = Counter(found.mfa_status for found in findings)
     plain = ScanResult(
+        detections=(),
         findings=tuple(findings),
+        investigations={},
         alerts=(),
         counts={status: counted[status] for status in MfaStatus},
         skipped={},
@@ -84,3 +91,50 @@ def result(findings: Sequence[Finding] = (), **changes: Any) -> ScanResult:
         unseen=0,
     )
     return replace(plain, **changes)
+
+
+def evidence(step: str, *answers: Answer, **changes: Any) -> Evidence:
+    """Return what ``step`` found: ``answers``, and no more than they."""
+    plain = Evidence(
+        step=step,
+        question=f"What of {step}?",
+        query=f"SELECT '{step}'\nFROM events",
+        parameters={"start_uuid": "start-uuid", "from_ms": NOON_MS - 60_000, "to_ms": NOON_MS},
+        answers=answers,
+        count=len(answers),
+        digest="0" * 64,
+        watermark_ms=NOON_MS + 3_600_000,
+        duration_ms=7,
+    )
+    return replace(plain, **changes)
+
+
+POLICY_SAID = Answer(
+    NOON_MS + 53, "policy", "session", "policy-uuid", None, "ALLOW by Default Rule"
+)
+ACT = Answer(NOON_MS + 40_000, "act", "session", "act-uuid", None, "user.mfa.factor.activate (Ada)")
+FAILED_BEFORE = Answer(NOON_MS, "users_failed_before", None, None, 15, None)
+EVIDENCE = (
+    evidence("client", Answer(NOON_MS, "new_device", None, "start-uuid", None, None)),
+    evidence("factor", POLICY_SAID),
+    evidence("acts", ACT),
+    evidence("around", FAILED_BEFORE),
+    evidence("window", Answer(NOON_MS, "whole_window", None, None, None, "60m"), query=None),
+)
+"""What the runbook's five steps could find for a session that is abused."""
+
+
+def investigated(
+    finding: Finding = FINDING, items: Sequence[Evidence] = EVIDENCE, **changes: Any
+) -> dict[tuple[str, str], Investigation]:
+    """Return a result's entry for ``finding``, whose verdict has ``changes``."""
+    plain = Verdict(
+        verdict=VerdictWord.TRUE_POSITIVE,
+        severity=Severity.CRITICAL,
+        reason="It acted. [acts] An act was seen [acts: act-uuid].",
+        follow_up_ms=None,
+        rests_on=("acts",),
+    )
+    verdict = replace(plain, **changes)
+    found = Investigation(finding.detection, finding.uuid, finding.start_ms, verdict, tuple(items))
+    return {(finding.detection, finding.uuid): found}

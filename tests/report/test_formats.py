@@ -5,10 +5,30 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from tests.report.results import FINDING, NOON, NOON_MS, result, with_context
+from tests.report.results import (
+    EVIDENCE,
+    FINDING,
+    NOON,
+    NOON_MS,
+    POLICY_SAID,
+    evidence,
+    investigated,
+    result,
+    with_context,
+)
 from tests.report.schema import validated_document, validated_lines
 
-from mfagap.model import Finding, MfaStatus, Policy, Reason, Reference, ScanResult, Severity, Totals
+from mfagap.model import (
+    Finding,
+    MfaStatus,
+    Policy,
+    Reason,
+    Reference,
+    ScanResult,
+    Severity,
+    Totals,
+    VerdictWord,
+)
 from mfagap.report import csv, document, jsonl
 from mfagap.report import json as whole
 
@@ -82,7 +102,37 @@ def test_a_line_has_every_key() -> None:
             "request_uri": "/api/v1/authn",
             "session_start_time": NOON,
         },
+        "verdict": None,
+        "verdict_reason": None,
+        "follow_up_at": None,
+        "evidence": [],
     }
+
+
+def test_a_line_tells_the_verdict_and_the_evidence() -> None:
+    items = (
+        replace(EVIDENCE[1], answers=(POLICY_SAID, replace(POLICY_SAID, event="again-uuid"))),
+        EVIDENCE[2],
+        EVIDENCE[3],
+        evidence("client"),
+        evidence("window", failure="no memory"),
+    )
+    found = investigated(items=items, follow_up_ms=NOON_MS)
+    (line,) = validated_lines(_rendered(jsonl, result([FINDING], investigations=found)))
+    assert line["verdict"] == "true_positive"
+    assert line["verdict_reason"] == "It acted. [acts] An act was seen [acts: act-uuid]."
+    assert line["follow_up_at"] == NOON
+    keys = ("step", "question", "answer", "tier", "amount", "detail", "count", "events")
+    assert [tuple(item) for item in line["evidence"]] == [keys] * 5
+    said, asked = "ALLOW by Default Rule", "user.mfa.factor.activate (Ada)"
+    events = ["policy-uuid", "again-uuid"]
+    assert [tuple(item.values()) for item in line["evidence"]] == [
+        ("factor", "What of factor?", "policy", "session", None, said, 2, events),
+        ("acts", "What of acts?", "act", "session", None, asked, 1, ["act-uuid"]),
+        ("around", "What of around?", "users_failed_before", None, 15, None, 1, []),
+        ("client", "What of client?", "nothing", None, None, None, 0, []),
+        ("window", "What of window?", "failed", None, None, "no memory", 0, []),
+    ]
 
 
 @pytest.mark.parametrize("renderer", [jsonl, whole])
@@ -110,6 +160,11 @@ def test_json_tells_all_that_the_notes_tell() -> None:
         examples={Reason("not JSON", used=False): ("a:1",)},
         ignored=(("pipe", "no regular file"),),
         unseen=5,
+        investigations={
+            **investigated(replace(FINDING, uuid="a")),
+            **investigated(replace(FINDING, uuid="b")),
+            **investigated(verdict=VerdictWord.BENIGN),
+        },
     )
     assert validated_document(_rendered(whole, scanned))["summary"] == {
         "now": NOON,
@@ -130,6 +185,7 @@ def test_json_tells_all_that_the_notes_tell() -> None:
         },
         "never_fires": {"no user": 2},
         "alerts": 0,
+        "verdicts": {"benign": 1, "true_positive": 2},
         "problems": [{"reason": "not JSON", "used": False, "count": 4}],
         "not_okta": {"notes.txt": "holds no Okta event"},
         "passed_over": {"pipe": "no regular file"},
@@ -162,8 +218,23 @@ def test_csv_has_a_column_for_every_value() -> None:
     nested = ("policy", "alert_context")
     names = {f"{key}.{inner}" for key in nested for inner in line[key]}
     flat = set(line) - set(nested)
-    # What ties the policy event to the start is a detail that JSON has.
-    assert set(csv.COLUMNS) == (names | flat) - {"policy.event", "policy.link"}
+    # What ties the policy event to the start, and each step's evidence, are details that JSON has.
+    assert set(csv.COLUMNS) == (names | flat) - {"policy.event", "policy.link", "evidence"}
+
+
+def test_csv_tells_the_verdict() -> None:
+    text = _rendered(csv, result([FINDING], investigations=investigated(follow_up_ms=NOON_MS)))
+    (row,) = reader.DictReader(io.StringIO(text))
+    assert (row["verdict"], row["follow_up_at"]) == ("true_positive", NOON)
+    assert row["verdict_reason"] == "It acted. [acts] An act was seen [acts: act-uuid]."
+    assert (_rows(FINDING)["verdict"], _rows(FINDING)["verdict_reason"]) == ("", "")
+
+
+def test_csv_opens_no_formula_in_a_reason() -> None:
+    found = investigated(reason="=cmd|' /C calc'!A0\n")
+    text = _rendered(csv, result([FINDING], investigations=found))
+    (row,) = reader.DictReader(io.StringIO(text))
+    assert row["verdict_reason"] == "'=cmd|' /C calc'!A0\\x0a"
 
 
 def test_csv_opens_no_formula_and_keeps_one_line() -> None:

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from tests.report.results import FINDING
+from tests.report.results import FINDING, NOON_MS, investigated
 from tests.report.schema import SCHEMA, VALIDATOR, validated
 
 from mfagap.model import Reference
@@ -18,7 +18,8 @@ FULL = document.finding(
         explanation=Reference("desktop_sso", "root_session_id", "iwa-uuid"),
         annotations=(Reference("remembered_device", "dt_hash", "old-uuid"),),
         confidence_reasons=("remembered_device",),
-    )
+    ),
+    next(iter(investigated(follow_up_ms=NOON_MS).values())),
 )
 
 
@@ -70,7 +71,7 @@ def test_every_key_is_required(path: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("mfa_status",), "mfa"),
+        (("mfa_status",), "none"),
         (("severity",), "Medium"),
         (("confidence",), "critical"),
         (("confidence_reasons",), ["mood"]),

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from tests.report.results import FINDING, NOON, NOON_MS, result
+from tests.report.results import FINDING, NOON, NOON_MS, evidence, investigated, result
 
-from mfagap.model import Alert, MfaStatus, Reason, Severity, Totals
+from mfagap.model import Alert, MfaStatus, Reason, Severity, Totals, VerdictWord
 from mfagap.report import summary
 
 READ = "Read 2 events from 1 file, 2026-01-15T11:59:59.000Z to 2026-01-15T12:00:00.000Z."
@@ -82,6 +82,19 @@ def test_counts_of_every_status() -> None:
     )
 
 
+def test_counts_of_the_verdicts_by_their_weight() -> None:
+    words = (VerdictWord.BENIGN, VerdictWord.TRUE_POSITIVE, VerdictWord.BENIGN)
+    runs = [
+        investigated(replace(FINDING, uuid=str(place)), verdict=word)
+        for place, word in enumerate(words)
+    ]
+    together = {key: found for one in runs for key, found in one.items()}
+    assert summary.counts(result(investigations=together, skipped={"no user": 2})) == (
+        "Legacy sessions: 0 single_factor, 0 challenged, 0 unsettled, 0 step_up, 0 explained, "
+        "0 mfa. Alerts: 0. Verdicts: 1 true_positive, 2 benign. Never fire: 2 with no user."
+    )
+
+
 def test_counts_of_alerts_and_of_starts_that_never_fire() -> None:
     alert = Alert(FINDING.detection, "key", NOON_MS, Severity.MEDIUM, (FINDING,))
     line = summary.counts(
@@ -91,3 +104,13 @@ def test_counts_of_alerts_and_of_starts_that_never_fire() -> None:
         "Legacy sessions: 1 single_factor, 0 challenged, 0 unsettled, 0 step_up, 0 explained, "
         "0 mfa. Alerts: 1. Never fire: 1 with no session id, 2 with no user."
     )
+
+
+def test_a_step_that_failed_is_told_once_for_all_its_sessions() -> None:
+    items = [evidence("acts", failure="no \x1b memory"), evidence("client")]
+    others = [replace(FINDING, uuid=f"start-{n}") for n in range(3)]
+    told = {key: one for found in others for key, one in investigated(found, items).items()}
+    assert list(summary.notes(result(others, investigations=told))) == [
+        READ,
+        "The step acts failed for 3 sessions: no \\x1b memory",
+    ]

@@ -3,13 +3,14 @@ import time
 from dataclasses import replace
 
 import pytest
-from tests.report.results import FINDING, result, with_context
+from tests.report.results import FINDING, NOON_MS, investigated, result, with_context
 
-from mfagap.model import Finding, MfaStatus, Policy, Reference, Severity
+from mfagap.model import Finding, MfaStatus, Policy, Reference, Severity, VerdictWord
 from mfagap.report import document, table
 
 HEADER = (
-    "SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS", "POLICY", "WHY", "CLIENT"
+    "SEVERITY", "VERDICT", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS", "POLICY", "WHY",
+    "CLIENT"
 )  # fmt: skip
 HOSTILE = "\x1b[2J\x1b]8;;https://example.com\x07[red]x[/red]\x9b\u202e :smile:"
 
@@ -31,7 +32,7 @@ def test_a_row_says_where_to_look() -> None:
     for name in HEADER:
         assert name in text.splitlines()[0]
     assert _line(FINDING) == (
-        "medium single_factor high 2026-01-15 12:00:00 ada@example.com 192.0.2.10 "
+        "medium - single_factor high 2026-01-15 12:00:00 ada@example.com 192.0.2.10 "
         "ALLOW: Default Rule - Chrome 131, Macintosh"
     )
 
@@ -41,9 +42,13 @@ def test_nothing_to_show() -> None:
 
 
 def test_hostile_text_brings_no_escape_and_no_markup() -> None:
-    text = _table(with_context(user_agent=HOSTILE, user_email=HOSTILE))
-    assert "\x1b" not in text
-    assert text.replace("\n", "").isprintable()
+    for found in (
+        with_context(user_agent=HOSTILE, user_email=HOSTILE),
+        with_context(user_email=HOSTILE),
+    ):
+        text = _table(found)
+        assert "\x1b" not in text
+        assert text.replace("\n", "").isprintable()
     assert "[red]x[/red]" in "".join(text.split())
 
 
@@ -68,6 +73,18 @@ def test_color_is_by_severity() -> None:
 
 def test_no_color_means_no_escape_at_all() -> None:
     assert "\x1b" not in _table(FINDING)
+
+
+@pytest.mark.parametrize("word", VerdictWord)
+@pytest.mark.parametrize(("follow_up_ms", "mark"), [(None, ""), (NOON_MS, " …")])
+def test_the_verdict_tells_whether_a_second_look_is_due(
+    word: VerdictWord, follow_up_ms: int | None, mark: str
+) -> None:
+    found = investigated(verdict=word, follow_up_ms=follow_up_ms)
+    out = io.StringIO()
+    table.render(result([FINDING], investigations=found), document.ALL, out)
+    line = " ".join(out.getvalue().splitlines()[1].split())
+    assert line.startswith(f"medium {word.value}{mark} single_factor high 2026-01-15 ")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ EXPECTED: dict[str, Any] = {
         "request_uri": "/api/v1/authn",
         "session_start_time": "2026-03-02T10:00:00.123Z",
     },
+    "verdict": None,
+    "verdict_reason": None,
+    "follow_up_at": None,
+    "evidence": [],
 }
 
 
@@ -76,4 +80,4 @@ def test_the_whole_document(tmp_path: Path) -> None:
     file = tmp_path / "okta.ndjson"
     file.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
     result = scan(Request([str(file)], io.BytesIO()))
-    assert [document.finding(found) for found in result.findings] == [EXPECTED]
+    assert [document.finding(found, None) for found in result.findings] == [EXPECTED]

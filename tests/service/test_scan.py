@@ -82,7 +82,9 @@ def test_two_runs_give_the_same_bytes(log: Path) -> None:
     texts: list[str] = []
     for _ in range(2):
         result = _scan(log)
-        found = [document.finding(finding) for finding in result.findings]
+        found = [
+            document.finding(finding, result.investigation(finding)) for finding in result.findings
+        ]
         texts.append(json.dumps([found, document.summary(result)]))
     assert texts[0] == texts[1]
 

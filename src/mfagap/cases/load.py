@@ -12,13 +12,17 @@
       - {id: start, from: session_start, at: 0s}
       - {from: mfa, at: +12s, arrives: +40m, times: 2, set: {outcome.result: FAILURE}}
     expect:
-      findings: [{start: start, mfa_status: single_factor, severity: medium, …}]
+      findings:
+        - {start: start, mfa_status: single_factor, verdict: true_positive, raised: critical,
+           follow_up: +4h, evidence: [{answer: act, tier: session, event: token}, …], …}
       alerts: [{key: 00u1ada…, severity: medium, findings: [start]}]
       skipped: {no user: 1}
 
 What is left out of a finding is expected to be absent: ``confidence`` high for no reason, no
-``mfa``, no ``explanation``, no ``annotations``, no ``policy``. Without ``alerts``, each finding
-that alerts is expected to be an alert of its own.
+``mfa``, no ``explanation``, no ``annotations``, no ``policy``; the verdict leaves the severity, and
+books no ``follow_up`` (counted from the start). ``evidence`` is every answer of the runbook, where
+a case is about it. Without ``alerts``, each finding that alerts is expected to be an alert of its
+own.
 """
 
 import uuid
@@ -40,6 +44,7 @@ _EXPECT_KEYS = {"findings", "alerts", "skipped"}
 _FINDING_KEYS = {
     *("start", "mfa_status", "severity", "confidence", "confidence_reasons"),
     *("mfa", "explanation", "annotations", "policy"),
+    *("verdict", "raised", "follow_up", "evidence"),
 }
 _ALERT_KEYS = {"key", "severity", "findings"}
 _REACH_MS = 3 * 24 * 60 * 60 * 1000
@@ -87,10 +92,11 @@ def _case(document: Document, templates: Templates) -> Case:
     name = Path(document.file).stem
     try:
         clock = _clock(data["clock"])
-        now = clock + timedelta(seconds=_offset(data.get("now", "+2h")))
-        until = clock + timedelta(seconds=_offset(data["until"])) if "until" in data else None
+        now = clock + timedelta(seconds=offset(data.get("now", "+2h")))
+        until = clock + timedelta(seconds=offset(data["until"])) if "until" in data else None
     except (TypeError, ValueError) as error:
         raise document.error(str(error), ("clock",)) from error
+    _check_follow_ups(document)
     ids: dict[str, str] = {}
     events: list[Event] = []
     if not isinstance(data["events"], list):
@@ -120,8 +126,8 @@ def _case(document: Document, templates: Templates) -> Case:
 
 def _event(entry: Mapping[str, Any], clock: datetime, event_id: str, templates: Templates) -> Event:
     event = templates.event(entry["from"], {})
-    happened = clock + timedelta(seconds=_offset(entry["at"]))
-    arrived = clock + timedelta(seconds=_offset(entry.get("arrives", entry["at"])))
+    happened = clock + timedelta(seconds=offset(entry["at"]))
+    arrived = clock + timedelta(seconds=offset(entry.get("arrives", entry["at"])))
     event |= {
         "uuid": event_id,
         "published": rfc3339(_ms(happened)),
@@ -140,7 +146,7 @@ def _clock(text: str) -> datetime:
     return clock
 
 
-def _offset(text: str) -> float:
+def offset(text: str) -> float:
     """Return the seconds in ``+36.8s``, ``-2m`` or ``0s``."""
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     whole, point, fraction = rest.partition(".")
@@ -159,6 +165,17 @@ def _check_entries(document: Document, name: str, known: set[str], required: set
         raise document.error(f"{name} must be a list", ("expect", name))
     for place, entry in enumerate(cast("list[Any]", entries)):
         _check(document, ("expect", name, place), entry, known, required)
+
+
+def _check_follow_ups(document: Document) -> None:
+    for place, finding in enumerate(cast("list[Any]", document.data["expect"]["findings"])):
+        text = finding.get("follow_up")
+        try:
+            offset("0s" if text is None else text)
+        except (AttributeError, TypeError, ValueError) as error:
+            path = ("expect", "findings", place, "follow_up")
+            message = f"follow_up: {text!r} is no time after the start; write it as +30m"
+            raise document.error(message, path) from error
 
 
 def _check(

@@ -47,12 +47,15 @@ class Mutant:
     """A query with one change.
 
     Attributes:
-        name: The piece and what was changed; it stays the same while the piece does.
-        line: Where in the query.
+        name: The piece and what was changed; it stays the same while the piece does. Under the
+            name of its query, where that is one of the runbook's.
+        file: The query's.
+        line: Where in it.
         piece: The piece that is changed, as it is now.
     """
 
     name: str
+    file: str
     line: int
     piece: Piece
 
@@ -80,8 +83,14 @@ def assembled(pieces: Sequence[Piece]) -> str:
     return f"WITH {above} {last.sql}" if above else last.sql
 
 
-def parse(sql: str) -> Query:
-    """Return the pieces and the mutants of ``sql``, which is in the portable subset."""
+def parse(sql: str, file: str = "", prefix: str = "") -> Query:
+    """Return the pieces and the mutants of ``sql``, which is in the portable subset.
+
+    Args:
+        sql: One SELECT.
+        file: Where it stands.
+        prefix: Put before the mutants' names.
+    """
     tree = sqlglot.parse_one(sql, dialect="duckdb")
     with_ = tree.find(exp.With)
     ctes: list[exp.CTE] = with_.expressions if with_ else []
@@ -100,7 +109,8 @@ def parse(sql: str) -> Query:
             number = f" #{counted[what]}" if counted[what] > 1 else ""
             line = line_of(part, sql) or 1
             node.replace(new)
-            mutants.append(Mutant(f"{name}: {what}{number}", line, _piece(name, root)))
+            known = f"{prefix}{name}: {what}{number}"
+            mutants.append(Mutant(known, file, line, _piece(name, root)))
             new.replace(node)
     return Query(tuple(pieces), tuple(mutants))
 

@@ -1,20 +1,27 @@
 """Whether a detection's cases would notice a slip in its query: each mutant must fail one."""
 
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
+from typing import Any, cast
 
 from mfagap.cases import survivors
 from mfagap.cases.load import Case
 from mfagap.cases.mutants import RESULT, Mutant, Query, assembled, parse
-from mfagap.cases.together import Bench, groups, latest, load
-from mfagap.errors import ContentError
+from mfagap.cases.runbooks import RunbookBench, Slip, slips
+from mfagap.cases.together import Bench, Group, groups, latest, load
+from mfagap.errors import ContentError, EngineError, MfagapError
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.rejects import Rejects
 from mfagap.model import Detection
+
+FEW = 200
+"""So many mutants are judged in less time than it takes to start a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,23 @@ def mutate(
         EngineError: The query failed as it stands.
     """
     explained = survivors.load(Path(detection.folder))
-    query = parse(detection.query)
-    survived = list(_survivors(detection, cases, query, progress))
+    _, changes = _changes(detection)
+    judge = _in_parallel if len(changes) > FEW else _judgments
+    survives: dict[int, bool] = {}
+    for place, passed in judge(detection, cases):
+        survives[place] = passed
+        progress(1, len(changes))
+    if len(survives) < len(changes):
+        raise EngineError(f"only {len(survives)} of {len(changes)} mutants could be judged")
+    survived = [
+        change.mutant if isinstance(change, Slip) else change
+        for place, change in enumerate(changes)
+        if survives[place]
+    ]
     names = {mutant.name for mutant in survived}
     file = str(Path(detection.folder) / survivors.FILE)
     return Report(
-        mutants=len(query.mutants),
+        mutants=len(changes),
         survivors=tuple(survived),
         unexplained=tuple(mutant for mutant in survived if mutant.name not in explained),
         stale=tuple(
@@ -67,39 +85,104 @@ def mutate(
     )
 
 
-def _survivors(
-    detection: Detection,
-    cases: Sequence[Case],
-    query: Query,
-    progress: Callable[[int, int], None],
-) -> Iterator[Mutant]:
-    """Yield each mutant that passes every group; the largest is tried first and kills most."""
-    workers = os.cpu_count() or 1
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A bench for each group; the largest comes first and kills most."""
+
+    query: Query
+    benches: Sequence[Bench]
+    runbooks: Sequence[RunbookBench]
+
+    def survives(self, change: Mutant | Slip) -> bool:
+        """Return whether all cases pass with ``change``."""
+        if isinstance(change, Slip):
+            return all(bench.passes(change) for bench in self.runbooks)
+        sql = assembled(self.query.after(change))
+        largest, *others = self.benches
+        return largest.passes(sql) and all(
+            (change.piece.name != RESULT and bench.unchanged(change.piece)) or bench.passes(sql)
+            for bench in others
+        )
+
+
+def _judgments(
+    detection: Detection, cases: Sequence[Case], first: int = 0, step: int = 1
+) -> Iterator[tuple[int, bool]]:
+    """Yield the place of every ``step``-th change, and whether it passes all groups."""
+    query, changes = _changes(detection)
     with Rejects() as rejects, MemoryLake(rejects, latest(cases)) as lake:
         load(lake, detection, cases)
-        judged = tuple(groups(lake, detection, cases, query.pieces))
-        free: SimpleQueue[list[Bench]] = SimpleQueue()
-        for _ in range(workers):
-            benches = [Bench(lake, group) for group in judged]
-            for bench in benches:
-                bench.expect(query.pieces[-1].sql)
-            free.put(benches)
+        judge = _judge(detection, lake, tuple(groups(lake, detection, cases, query.pieces)), query)
+        for place in range(first, len(changes), step):
+            yield place, judge.survives(changes[place])
 
-        def survives(mutant: Mutant) -> bool:
-            sql = assembled(query.after(mutant))
-            largest, *others = benches = free.get()
-            try:
-                return largest.passes(sql) and all(
-                    (mutant.piece.name != RESULT and bench.unchanged(mutant.piece))
-                    or bench.passes(sql)
-                    for bench in others
-                )
-            finally:
-                free.put(benches)
 
-        with ThreadPoolExecutor(workers) as pool:
-            results = pool.map(survives, query.mutants)
-            for mutant, survived in zip(query.mutants, results, strict=True):
-                progress(1, len(query.mutants))
-                if survived:
-                    yield mutant
+def _in_parallel(detection: Detection, cases: Sequence[Case]) -> Iterator[tuple[int, bool]]:
+    """Yield what ``_judgments`` does, from a process for each core.
+
+    Threads of one DuckDB wait for each other: two of them are a third faster than one.
+    """
+    step = os.cpu_count() or 1
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pipes: list[Connection[Any, Any]] = []
+        for first in range(1, step):
+            receiver, sender = context.Pipe(duplex=False)
+            helper = context.Process(
+                target=help_out, args=(sender, detection, cases, first, step), daemon=True
+            )
+            helper.start()
+            sender.close()  # the helper holds its own: when that ends, so does the pipe
+            stack.callback(helper.join)
+            stack.callback(helper.kill)
+            pipes.append(stack.enter_context(cast("Connection[Any, Any]", receiver)))
+        for judgment in _judgments(detection, cases, 0, step):
+            yield judgment
+            for pipe in pipes:
+                yield from arrived(pipe)
+        for pipe in pipes:
+            with suppress(EOFError):
+                while True:
+                    yield pipe.recv()
+
+
+def arrived(pipe: "Connection[Any, Any]") -> Iterator[tuple[int, bool]]:
+    """Yield what is there already; no more comes once the helper has ended."""
+    with suppress(EOFError):
+        while pipe.poll():
+            yield pipe.recv()
+
+
+def help_out(
+    out: "Connection[Any, Any]", detection: Detection, cases: Sequence[Case], first: int, step: int
+) -> None:
+    """Send what ``_judgments`` yields; a process of its own, which ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent hears Ctrl-C
+    # What goes wrong here, but for a parent that is gone, goes wrong there, too, and is told there.
+    with out, suppress(MfagapError, BrokenPipeError):
+        for judgment in _judgments(detection, cases, first, step):
+            out.send(judgment)
+
+
+def _changes(detection: Detection) -> tuple[Query, Sequence[Mutant | Slip]]:
+    query = parse(detection.query, str(Path(detection.folder) / "query.sql"))
+    return query, (*query.mutants, *(slips(detection.runbook) if detection.runbook else ()))
+
+
+def _judge(detection: Detection, lake: MemoryLake, judged: Sequence[Group], query: Query) -> Judge:
+    benches = [Bench(lake, group) for group in judged]
+    for bench in benches:
+        bench.expect(query.pieces[-1].sql)
+    if detection.runbook is None:
+        return Judge(query, benches, ())
+    # The tables of the group stand in for the CTEs of the query.
+    last = query.pieces[-1].sql
+    runbooks = [RunbookBench(lake, bench, last, detection.runbook) for bench in benches]
+    for bench, runbook in zip(benches, runbooks, strict=True):
+        for suffix in runbook.failing():
+            case = bench.group.members[suffix][1]
+            raise ContentError(
+                "its verdicts fail, alone or judged together with others; see `mfagap test`",
+                case.file,
+            )
+    return Judge(query, benches, runbooks)

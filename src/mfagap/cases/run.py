@@ -12,6 +12,7 @@ from mfagap.cases.load import Case
 from mfagap.detect.customize import customize
 from mfagap.detect.evaluate import evaluate
 from mfagap.engines.sandbox import Sandbox
+from mfagap.investigate.run import Inquiry, investigate, raised
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
@@ -46,11 +47,17 @@ def run(detection: Detection, cases: Iterable[Case]) -> Iterator[Outcome]:
 def _run(detection: Detection, case: Case, file: Path) -> Outcome:
     file.write_text("".join(json.dumps(event) + "\n" for event in case.events), encoding="utf-8")
     customized = customize(detection, case.settings, case.file)
-    columns = named_in(customized.query)
+    columns = named_in(*customized.queries)
     with Rejects() as rejects, MemoryLake(rejects, case.now_ms, columns) as lake:
         lake.load([Delivery(file, case.name)], customized.event_types)
         lake.forget_after(case.now_ms)
-        evaluation = evaluate(customized, Sandbox(lake.connection), case.slot)
+        sandbox = Sandbox(lake.connection)
+        evaluation = evaluate(customized, sandbox, case.slot)
+        investigations = None
+        if customized.runbook:
+            inquiry = Inquiry(customized, customized.runbook, evaluation.findings, case.now_ms)
+            # How long it takes is no matter here.
+            investigations = investigate(inquiry, sandbox, clock=lambda: 0.0)
         problems = [f"the case's own events are off: {reason.reason}" for reason in rejects.counts]
-    made = alerts.group(customized, evaluation.findings)
-    return Outcome(case, (*problems, *differences(case, evaluation, made)))
+    made = alerts.group(customized, raised(evaluation, investigations or {}).findings)
+    return Outcome(case, (*problems, *differences(case, evaluation, made, investigations)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mfagap.detect.document import read
-from mfagap.detect.load import content
+from mfagap.detect.form import content
 
 Event = dict[str, Any]
 

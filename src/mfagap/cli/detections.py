@@ -199,12 +199,17 @@ def _page(detection: Detection) -> Iterator[str]:
         ("False positives", detection.false_positives),
         ("Blind spots", detection.blind_spots),
         ("Prevention", detection.prevention),
-        ("Runbook", detection.runbook),
+        ("Runbook", _questions(detection)),
         ("References", detection.references),
     ):
         yield ""
         yield f"{title}:"
         yield from _bullets(items, numbered=title == "Runbook")
+
+
+def _questions(detection: Detection) -> list[str]:
+    steps = detection.runbook.steps if detection.runbook else ()
+    return [f"{step.id}: {step.question}" for step in steps]
 
 
 def _bullets(items: Iterable[str], *, numbered: bool) -> Iterator[str]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mfagap import __version__
-from mfagap.cli import detections, scan, test
+from mfagap.cli import detections, investigate, scan, test
 from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import MfagapError
 
@@ -25,6 +25,8 @@ examples:
   mfagap scan logs/                         a folder of logs, in any shape
   mfagap scan --since 7d -o out.jsonl logs/ the last week's sign-ins, one finding a line
   zcat okta.json.gz | mfagap scan -         from a pipe
+  mfagap scan -o report.html logs/          a report to forward
+  mfagap investigate 102abc… --logs logs/   the runbook, step by step, on one session
   mfagap detections show okta_legacy_authn_without_mfa
   mfagap test                               run the detections' own cases
 
@@ -42,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mfagap {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (scan, detections, test):
+    for module in (scan, investigate, detections, test):
         module.add_to(commands)
     return top
 

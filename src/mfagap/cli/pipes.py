@@ -1,7 +1,9 @@
-"""Standard output: what goes to it, and what to do when its reader has seen enough."""
+"""Standard streams: what goes to them, and what to do when their reader has seen enough."""
 
+import io
 import os
 import sys
+from typing import IO
 
 MAX_LINE = 10_000
 
@@ -11,8 +13,18 @@ def reader_is_gone() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def show(line: str) -> None:
-    """Print ``line``; whoever wrote a detection may want to steer the terminal."""
+def standard_input() -> IO[bytes]:
+    """Return standard input; empty where it was closed."""
+    return sys.stdin.buffer if sys.stdin else io.BytesIO()
+
+
+def show(line: str, *, err: bool = False) -> None:
+    """Print ``line``; who wrote a detection, or the log, may want to steer the terminal.
+
+    Args:
+        line: What to print.
+        err: Whether it goes to standard error.
+    """
     from mfagap.report.clean import terminal
 
-    print(terminal(line, MAX_LINE))
+    print(terminal(line, MAX_LINE), file=sys.stderr if err else sys.stdout)

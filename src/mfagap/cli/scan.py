@@ -1,20 +1,15 @@
 """``mfagap scan``."""
 
 import argparse
-import io
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from mfagap.cli import progress
-from mfagap.cli.pipes import reader_is_gone
-from mfagap.errors import OutputError, UsageError
+from mfagap.cli import output, progress
+from mfagap.cli.pipes import standard_input
+from mfagap.errors import UsageError
 
-FORMATS = ("table", "json", "jsonl", "csv")
-SUFFIXES = {".txt": "table", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 LEVELS = ("low", "medium", "high", "critical")
 FAIL_ON_EXIT = 10
 
@@ -35,6 +30,14 @@ mfa_status:
   step_up        in with one factor, a second one asked for later (with --all)
   explained      the log shows why no factor was asked for (with --all)
   mfa            a second factor in time (counted only)
+
+verdict, by the detection's runbook (… after it: the log does not cover the whole window yet):
+  true_positive      the session did what keeps or widens access (Critical)
+  suspicious         signals of abuse, or such acts that are tied to it less closely
+  security_risk      no abuse seen: that a password alone was enough is the risk
+  benign             explained, or a known integration's habit
+  false_positive     a second factor was passed in time
+  insufficient_data  too little log after the start, or a step failed
 
 Data goes to standard output or -o FILE, everything else to standard error.
 """
@@ -64,10 +67,17 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--all", action="store_true", help="show step_up and explained sessions too"
     )
-    parser.add_argument("--format", choices=FORMATS, help="default: by -o's suffix, else table")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write there, not to standard output"
+        "--explain",
+        action="store_true",
+        help="tell the evidence behind each verdict, step by step (table only)",
     )
+    parser.add_argument(
+        "--no-investigate",
+        action="store_true",
+        help="do not run the runbook: no verdicts, and severities as the detection sets them",
+    )
+    output.add_to(parser)
     parser.add_argument(
         "--rejects",
         type=Path,
@@ -106,11 +116,13 @@ def run(arguments: argparse.Namespace) -> int:
     from mfagap.report import document, summary
     from mfagap.service.scan import Request, scan
 
-    chosen = _format(arguments)
+    chosen = output.format_of(arguments)
+    if arguments.explain and (chosen != "table" or arguments.no_investigate):
+        raise UsageError("--explain is for the table, and for a scan that investigates")
     configured = settings.load(arguments.config)
     request = Request(
         paths=arguments.paths,
-        stdin=sys.stdin.buffer if sys.stdin else io.BytesIO(),  # None where it was closed
+        stdin=standard_input(),
         since=arguments.since,
         until=arguments.until,
         now=arguments.now,
@@ -119,58 +131,25 @@ def run(arguments: argparse.Namespace) -> int:
         settings=configured,
         detections=arguments.detections,
     )
+    if arguments.no_investigate:
+        request = replace(request, investigated=None)
     with progress.drawn("reading", quiet=arguments.quiet, in_bytes=True) as told:
         result = scan(request, told)
-    options: dict[str, Any] = {}
-    if chosen == "table":
-        options["color"] = not (configured.no_color or arguments.output) and sys.stdout.isatty()
-    renderer = import_module(f"mfagap.report.{chosen}")
     statuses = document.ALL if arguments.all else document.DEFAULT
-    try:
-        with _output(arguments.output) as out:
-            renderer.render(result, statuses, out, **options)
-            out.flush()
-    except BrokenPipeError:
-        reader_is_gone()  # the counts and --fail-on stand all the same
+    output.write(
+        result,
+        statuses,
+        arguments,
+        no_color=configured.no_color,
+        explained=arguments.explain,
+    )
     if not arguments.quiet:
         for line in summary.notes(result):
             print(line, file=sys.stderr)
     print(summary.counts(result), file=sys.stderr)
     if arguments.fail_on:
         least = Severity[arguments.fail_on.upper()]
-        if any(alert.severity >= least for alert in result.alerts):
+        # Where a step failed, the severity is not known to be less.
+        if result.failures or any(alert.severity >= least for alert in result.alerts):
             return FAIL_ON_EXIT
     return 0
-
-
-def _format(arguments: argparse.Namespace) -> str:
-    if arguments.format:
-        return arguments.format
-    if arguments.output is None:
-        return "table"
-    chosen = SUFFIXES.get(arguments.output.suffix.lower())
-    if chosen is None:
-        known = ", ".join(SUFFIXES)
-        raise UsageError(f"{arguments.output}: no format has this suffix ({known}); give --format")
-    return chosen
-
-
-@contextmanager
-def _output(path: Path | None) -> Generator[IO[str]]:
-    """Open ``path`` for writing so that it holds all of the output or stays as it was."""
-    if path is None:
-        yield sys.stdout
-        return
-    special = path.exists() and not path.is_file()  # a pipe or a device cannot be replaced
-    half = path if special else path.with_name(path.name + ".part")
-    try:
-        with half.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        if not special:
-            half.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        if not special:
-            with suppress(OSError):
-                half.unlink()

@@ -94,7 +94,7 @@ def _mutate(detection: Detection, cases: "Sequence[Case]", *, quiet: bool) -> tu
     for mutant in report.survivors:
         explained = mutant not in report.unexplained
         if not (explained and quiet):
-            place = f"{Path(detection.folder) / 'query.sql'}:{mutant.line}"
+            place = f"{mutant.file}:{mutant.line}"
             show(f"{'ok  ' if explained else 'FAIL'} {place}: no case notices: {mutant.name}")
     for problem in report.stale:
         show(f"FAIL {problem}")

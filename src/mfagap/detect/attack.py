@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from mfagap.detect.document import read
-from mfagap.detect.load import content
+from mfagap.detect.form import content
 from mfagap.model import Technique
 
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from mfagap.detect import lint_runbook
 from mfagap.detect.attack import Attack
 from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.durations import seconds
-from mfagap.detect.load import form_errors, technique
+from mfagap.detect.form import form_errors, list_problems
+from mfagap.detect.load import technique
 from mfagap.engines.portable import compared, faults
 from mfagap.errors import ContentError
 
@@ -40,8 +41,9 @@ def problems(folder: Path) -> Iterator[ContentError]:
     if not wrong:
         yield from _times(document)
         yield from _attack(document)
-        yield from _lists(document)
+        yield from list_problems(document)
         yield from _query(document, folder / "query.sql")
+        yield from lint_runbook.problems(folder, set(document.data["lists"]))
         if document.data["id"] != folder.name:
             yield document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
     yield from _readme(folder / "README.md")
@@ -68,16 +70,6 @@ def _attack(document: Document) -> Iterator[ContentError]:
         fault = attack.fault(technique(pair))
         if fault:
             yield document.error(fault, ("attack", "current", place))
-
-
-def _lists(document: Document) -> Iterator[ContentError]:
-    lists: dict[str, Any] = document.data["lists"]
-    for name, content_list in lists.items():
-        columns = set(content_list["columns"])
-        for place, row in enumerate(content_list["rows"]):
-            if set(row) != columns:
-                message = f"a row of {name} needs exactly: {', '.join(sorted(columns))}"
-                yield document.error(message, ("lists", name, "rows", place))
 
 
 def _query(document: Document, path: Path) -> Iterator[ContentError]:

@@ -1,21 +1,16 @@
 """Loads detection folders: ``detection.yml`` and ``query.sql`` to a ``Detection``."""
 
-import json
 import os
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mfagap.detect.document import Document, Key, read, text_of
+from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.durations import seconds
+from mfagap.detect.form import content, form_errors
+from mfagap.detect.runbook import content_list
+from mfagap.detect.runbook import load as load_runbook
 from mfagap.errors import ContentError, UsageError
-from mfagap.model import ContentList, Detection, Severity, Technique
-
-
-def content() -> Path:
-    """Return the folder of the content that ships with mfagap."""
-    return Path(str(resources.files("mfagap"))) / "content"
+from mfagap.model import Detection, Severity, Technique
 
 
 def folders(own: Path | None = None) -> list[Path]:
@@ -93,6 +88,10 @@ def _load(folder: Path, own: Path | None) -> Detection:
             raise error
         if document.data["id"] != folder.name:
             raise document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
+        from mfagap.detect import lint_runbook  # it needs sqlglot, which takes a while to import
+
+        for error in lint_runbook.problems(folder, set(document.data["lists"])):
+            raise error
     return load(folder)
 
 
@@ -111,28 +110,6 @@ def confined(folder: Path) -> None:
                 raise ContentError("a link that leaves the folder", str(path))
             if not (path.is_file() or path.is_dir()):
                 raise ContentError("no regular file", str(path))
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of ``detection.yml``."""
-    return json.loads((content() / "schemas" / "detection.schema.json").read_text("utf-8"))
-
-
-def form_errors(document: Document) -> Iterator[ContentError]:
-    """Yield what in a ``detection.yml`` is not as its JSON Schema says."""
-    from jsonschema import Draft202012Validator
-
-    validator: Any = Draft202012Validator(schema())  # its stubs leave iter_errors partly untyped
-    errors: list[Any] = list(validator.iter_errors(document.data))
-    for error in sorted(errors, key=lambda e: list(map(str, e.path))):
-        path: Key = tuple(error.absolute_path)
-        if error.validator == "additionalProperties":
-            known: dict[str, Any] = error.schema["properties"]
-            for key in sorted(set(error.instance) - set(known)):
-                yield document.error(f"unknown key {key!r}", (*path, key))
-        else:
-            where = ".".join(str(part) for part in path)
-            yield document.error(f"{where}: {error.message}" if where else error.message, path)
 
 
 def load(folder: Path) -> Detection:
@@ -178,10 +155,10 @@ def _detection(document: Document, query: str, folder: Path) -> Detection:
         false_positives=tuple(data["false_positives"]),
         blind_spots=tuple(data["blind_spots"]),
         prevention=tuple(data["prevention"]),
-        runbook=tuple(data["runbook"]),
         event_types=tuple(data["event_types"]),
-        lists={name: _list(rows) for name, rows in data["lists"].items()},
+        lists={name: content_list(rows) for name, rows in data["lists"].items()},
         query=query,
+        runbook=load_runbook(folder),
         folder=str(folder),
     )
 
@@ -196,9 +173,3 @@ def technique(pair: str) -> Technique:
     if not name:
         raise ValueError(f"{pair!r} is no tactic:technique pair")
     return Technique(tactic, name)
-
-
-def _list(data: dict[str, Any]) -> ContentList:
-    columns: dict[str, str] = data["columns"]
-    rows = tuple(tuple(row[column] for column in columns) for row in data["rows"])
-    return ContentList(columns, rows)

@@ -48,11 +48,10 @@ class DuckDBEngine:
         for name, content in lists.items():
             columns = ", ".join(f"{_quoted(c)} {kind}" for c, kind in content.columns.items())
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_quoted(name)} ({columns})")
-            if content.rows:  # in one statement, which is much faster than one for each row
-                row = f"({', '.join('?' for _ in content.columns)})"
-                rows = ", ".join(row for _ in content.rows)
-                values = [value for row in content.rows for value in row]
-                self.connection.execute(f"INSERT INTO {_quoted(name)} VALUES {rows}", values)
+            if content.rows:  # a parameter for each column, and not one for each value
+                values = ", ".join(f"unnest(?::{kind}[])" for kind in content.columns.values())
+                columns_of = [list(column) for column in zip(*content.rows, strict=True)]
+                self.connection.execute(f"INSERT INTO {_quoted(name)} SELECT {values}", columns_of)
 
 
 def _quoted(name: str) -> str:

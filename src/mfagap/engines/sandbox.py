@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from mfagap.engines.duckdb import DuckDBEngine
-from mfagap.errors import EngineError
+from mfagap.errors import EngineError, QueryTooLarge
 from mfagap.model import ContentList, Scalar
 
 TIMEOUT_S = 300.0
@@ -87,8 +87,8 @@ class Sandbox(DuckDBEngine):
             lists: Small tables that ``sql`` may join; gone when it is done.
 
         Raises:
-            EngineError: The query reads or does more than it may, failed, gave too much, or ran
-                out of time, memory or disk.
+            QueryTooLarge: The query gives too much, or ran out of memory or disk.
+            EngineError: The query reads or does more than it may, failed, or ran out of time.
         """
         try:
             statement = self._checked(sql, {"events", *lists})
@@ -96,6 +96,8 @@ class Sandbox(DuckDBEngine):
             used = {name: value for name, value in parameters.items() if name in names}
             with self._for_nothing():
                 return self._in_time(lambda: self._answer(statement, used, lists))
+        except duckdb.OutOfMemoryException as error:
+            raise QueryTooLarge(f"the query failed: {str(error)[:_MESSAGE]}") from error
         except duckdb.Error as error:
             raise EngineError(f"the query failed: {str(error)[:_MESSAGE]}") from error
 
@@ -232,5 +234,5 @@ def _rows(result: duckdb.DuckDBPyConnection) -> list[dict[str, Scalar]]:
         rows += [dict(zip(names, row, strict=True)) for row in batch]
         if len(rows) > MAX_ROWS or size > MAX_TEXT:
             most = f"{MAX_ROWS:,} rows or {MAX_TEXT // 2**20} MiB of text"
-            raise EngineError(f"the query gives more than {most}")
+            raise QueryTooLarge(f"the query gives more than {most}")
     return rows

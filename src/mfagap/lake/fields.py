@@ -86,6 +86,7 @@ TARGET: Path = ("target",)
 
 DERIVED: Mapping[str, tuple[Path, ...]] = {
     "received_ms": ((RECEIVED,),),
+    "event_day": (("published",),),
     "method_type_used": ((*DEBUG_DATA, "methodTypeUsed"), TARGET),
     "new_device": ((*DEBUG_DATA, "behaviors"),),
     "new_ip": ((*DEBUG_DATA, "behaviors"),),
@@ -118,7 +119,7 @@ DEBUG_KEYS: tuple[str, ...] = tuple(
 COLUMNS: tuple[str, ...] = tuple(
     dict.fromkeys(
         (
-            *("uuid", "event_type", "event_ms", "received_ms"),
+            *("uuid", "event_type", "event_ms", "received_ms", "event_day"),
             *(field.column for field in (*SCALARS, *DEBUG)),
             *DERIVED,
             "raw",

@@ -24,6 +24,7 @@ from mfagap.lake.projection import (
     ALWAYS,
     MAX_VALUE,
     PAD,
+    SQL_TYPES,
     TEXT_COLUMNS,
     TIME,
     WAS_CUT,
@@ -103,8 +104,8 @@ class MemoryLake:
             "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
         )
         self._relevant = "true"
-        empty = projection("(SELECT []::VARCHAR[] AS kept LIMIT 0)", self._columns)
-        self.connection.execute(f"CREATE TABLE events AS {empty}")
+        typed = (f"{name} {SQL_TYPES[name]}" for name in COLUMNS if name in self._columns)
+        self.connection.execute(f"CREATE TABLE events ({', '.join(typed)})")
 
     def __enter__(self) -> Self:
         """Return the lake."""

@@ -52,9 +52,15 @@ what one client sends cannot fill the memory, and different ids stay different."
 
 _CUT = f"left({{0}}, {MAX_VALUE - 33}) || '…' || md5({{0}})"
 WAS_CUT = f"(length({{0}}) = {MAX_VALUE} AND {{0}}[{MAX_VALUE - 32}] = '…')"
-TEXT_COLUMNS = frozenset(COLUMNS).difference(
-    ("event_ms", "received_ms", "targets", "debug_data", "raw"),
-    (field.column for field in (*SCALARS, *DEBUG) if field.sql_type != "VARCHAR"),
+SQL_TYPES = (
+    dict.fromkeys(COLUMNS, "VARCHAR")
+    | {field.column: field.sql_type for field in (*SCALARS, *DEBUG)}
+    | dict.fromkeys(("event_ms", "received_ms", "event_day"), "BIGINT")
+)
+"""The type of each column of ``events``."""
+
+TEXT_COLUMNS = frozenset(name for name, kind in SQL_TYPES.items() if kind == "VARCHAR").difference(
+    ("targets", "debug_data", "raw")
 )
 """Columns that are cut: JSON text would be no JSON any more."""
 
@@ -69,6 +75,9 @@ ALWAYS = frozenset(
     )
 )
 """Columns that are read whatever is asked for: they tell deliveries of one event apart."""
+
+DAY_MS = 24 * 60 * 60 * 1000
+"""``event_day`` counts whole days (UTC) since the epoch, so that no query has to divide."""
 
 LINE_BYTES = 2 * 1024 * 1024
 """A longer line takes the long way; it costs buffers of eight times its length."""
@@ -305,6 +314,7 @@ def expressions(paths: Sequence[Path]) -> dict[str, str]:
         "event_type": at(("eventType",)),
         "event_ms": TIME.format(at(("published",))),
         "received_ms": TIME.format(at((RECEIVED,))),
+        "event_day": f"{TIME.format(at(('published',)))} // {DAY_MS}",
         "method_type_used": (
             f"nullif(coalesce({debug('methodTypeUsed')}, "
             f"{_trimmed(f'{method}.detailEntry.methodTypeUsed')}), '')"

@@ -47,3 +47,25 @@ def _escaped(char: str) -> str:
 def cell(text: str) -> str:
     """Return ``text`` for a CSV cell: no control characters, and no formula when opened."""
     return _FORMULA.sub(r"\1'", _shown(text))
+
+
+def html(text: str, limit: int = 300) -> str:
+    """Return ``text`` on one line for a page: what ``terminal`` does, and nothing unseen at all.
+
+    The markup in it is the template's to escape.
+    """
+    shown = terminal(text, limit)
+    if shown.isprintable():
+        return shown
+    seen = "".join(char if char.isprintable() else _seen(char) for char in shown)
+    return seen if len(seen) <= limit else seen[: limit - 1] + "…"
+
+
+def html_lines(text: str, limit: int = 20_000) -> str:
+    """Return ``text`` for a page, its lines kept."""
+    return "\n".join(html(line, limit) for line in text[:limit].expandtabs(4).split("\n"))
+
+
+def _seen(char: str) -> str:
+    """Return a wide or narrow space as a plain one; what has no picture as its number."""
+    return " " if unicodedata.category(char) == "Zs" else f"\\u{ord(char):04x}"

@@ -10,6 +10,7 @@ from mfagap.report.clean import cell
 
 COLUMNS = (
     "severity",
+    "verdict",
     "mfa_status",
     "confidence",
     "confidence_reasons",
@@ -34,6 +35,8 @@ COLUMNS = (
     "detection",
     "uuid",
     "title",
+    "verdict_reason",
+    "follow_up_at",
 )
 
 
@@ -42,7 +45,7 @@ def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> N
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for found in document.shown(result, statuses):
-        values = document.finding(found)
+        values = document.finding(found, result.investigation(found))
         writer.writerow([cell(_text(_at(values, column))) for column in COLUMNS])
 
 

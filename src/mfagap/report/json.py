@@ -10,6 +10,9 @@ from mfagap.report import document
 
 def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> None:
     """Write ``result`` to ``out``."""
-    findings = [document.finding(found) for found in document.shown(result, statuses)]
+    findings = [
+        document.finding(found, result.investigation(found))
+        for found in document.shown(result, statuses)
+    ]
     whole = {"summary": document.summary(result), "findings": findings}
     out.write(json.dumps(whole, indent=2) + "\n")

@@ -11,4 +11,4 @@ from mfagap.report import document
 def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> None:
     """Write ``result`` to ``out``."""
     for found in document.shown(result, statuses):
-        out.write(json.dumps(document.finding(found)) + "\n")
+        out.write(json.dumps(document.finding(found, result.investigation(found))) + "\n")

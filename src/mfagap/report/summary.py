@@ -1,9 +1,10 @@
 """The lines about a scan that go to standard error: what was read, what was not, the counts."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from mfagap.detect.evaluate import rfc3339
-from mfagap.model import MfaStatus, ScanResult
+from mfagap.model import MfaStatus, ScanResult, VerdictWord
 from mfagap.report.clean import terminal
 
 _ORDER = (
@@ -41,6 +42,8 @@ def notes(result: ScanResult) -> Iterator[str]:
             more = ", …" if count > len(places) else ""
             where = ", ".join(terminal(place) for place in places) + more
             yield f"  {count:,} x {terminal(reason.reason)} ({where})"
+    for (step, failure), count in result.failures.items():
+        yield f"The step {step} failed for {_count(count, 'session')}: {terminal(failure)}"
     yield from _files("No Okta log", list(totals.foreign.items()))
     yield from _files("Passed over", list(result.ignored))
 
@@ -49,6 +52,10 @@ def counts(result: ScanResult) -> str:
     """Return the counts of every status in one line."""
     parts = [f"{result.counts[status]:,} {status.value}" for status in _ORDER]
     line = f"Legacy sessions: {', '.join(parts)}. Alerts: {len(result.alerts):,}."
+    verdicts = Counter(i.verdict.verdict for i in result.investigations.values())
+    if verdicts:
+        told = (f"{verdicts[word]:,} {word.value}" for word in VerdictWord if verdicts[word])
+        line += f" Verdicts: {', '.join(told)}."
     if result.skipped:
         never = ", ".join(
             f"{count:,} with {terminal(reason)}" for reason, count in result.skipped.items()

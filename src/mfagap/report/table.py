@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mfagap.model import Finding, MfaStatus, ScanResult, Severity
-from mfagap.report import document
+from mfagap.model import Finding, Investigation, MfaStatus, ScanResult, Severity
+from mfagap.report import document, explain
 from mfagap.report.clean import terminal
 
 _BROWSER = re.compile(r"\b(Edg|OPR|Chrome|Firefox|Version)/(\d+)(?!.*\b(?:Edg|OPR)/)")
 _NAMES = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 184
 """Columns where the output is no terminal, whose width cannot be asked."""
 
 MOST_AGENT = 1000
@@ -39,9 +39,22 @@ class _Console(Console):
 
 
 def render(
-    result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str], *, color: bool = False
+    result: ScanResult,
+    statuses: Iterable[MfaStatus],
+    out: IO[str],
+    *,
+    color: bool = False,
+    explained: bool = False,
 ) -> None:
-    """Write ``result`` to ``out``; text from the log is cleaned and never read as markup."""
+    """Write ``result`` to ``out``; text from the log is cleaned and never read as markup.
+
+    Args:
+        result: What a scan found.
+        statuses: Whose sessions are shown.
+        out: A terminal or a file.
+        color: Whether ``out`` is a terminal that takes color.
+        explained: Whether the evidence behind each verdict follows the table.
+    """
     console = _Console(
         file=out,
         width=None if color else PLAIN_WIDTH,
@@ -56,19 +69,25 @@ def render(
         console.print(Text("No session to show."))
         return
     table = Table(box=None, pad_edge=False, header_style="bold" if color else "")
-    for name in ("SEVERITY", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS"):
+    for name in ("SEVERITY", "VERDICT", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS"):
         table.add_column(name, no_wrap=name not in ("USER", "ADDRESS"), overflow="fold")
     for name in ("POLICY", "WHY", "CLIENT"):
         table.add_column(name, overflow="fold")
     for found in findings:
-        table.add_row(*_cells(found), style=_STYLES[found.severity] if color else "")
+        cells = _cells(found, result.investigation(found))
+        table.add_row(*cells, style=_STYLES[found.severity] if color else "")
     console.print(table)
+    if explained:
+        for found in findings:
+            for line in explain.lines(found, result.investigation(found)):
+                console.print(Text(line))
 
 
-def _cells(found: Finding) -> list[Text]:
+def _cells(found: Finding, investigation: Investigation | None) -> list[Text]:
     context = found.alert_context
     texts = (
         "info" if found.severity is Severity.INFORMATIONAL else found.severity.word,
+        _verdict(investigation),
         found.mfa_status.value,
         found.confidence.value,
         context.session_start_time[:19].replace("T", " "),
@@ -78,8 +97,16 @@ def _cells(found: Finding) -> list[Text]:
         _why(found),
         _client(context.user_agent or "-"),
     )
-    limits = (20, 20, 10, 20, 60, 45, 60, 200, 40)
+    limits = (20, 30, 20, 10, 20, 60, 45, 60, 200, 40)
     return [Text(terminal(text, limit)) for text, limit in zip(texts, limits, strict=True)]
+
+
+def _verdict(investigation: Investigation | None) -> str:
+    """Return OCSF's word, with a mark where a second look is due."""
+    if investigation is None:
+        return "-"
+    verdict = investigation.verdict
+    return verdict.verdict.value + (" …" if verdict.follow_up_ms is not None else "")
 
 
 def _policy(found: Finding) -> str:

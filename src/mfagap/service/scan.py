@@ -4,8 +4,8 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -17,10 +17,21 @@ from mfagap.detect.evaluate import Engine, evaluate
 from mfagap.detect.load import load_all
 from mfagap.engines.sandbox import Sandbox
 from mfagap.errors import EngineError, NothingReadable, SettingsError, UsageError
+from mfagap.investigate.run import Inquiry, investigate, raised
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
-from mfagap.model import Detection, Evaluation, MfaStatus, ScanResult, Slot, Totals
+from mfagap.model import (
+    Detection,
+    Evaluation,
+    Finding,
+    Investigation,
+    MfaStatus,
+    ScanResult,
+    Slot,
+    Totals,
+    VerdictWord,
+)
 from mfagap.settings import Settings
 from mfagap.sources.files import Discovery, discover
 
@@ -50,6 +61,7 @@ class Request:
         outputs: Files that this call writes, which are no input.
         settings: Changes to the detections.
         detections: A folder of detections to run beside those that ship with mfagap.
+        investigated: Which findings the runbook is run on; None for none.
     """
 
     paths: Sequence[str]
@@ -61,6 +73,7 @@ class Request:
     outputs: Sequence[Path] = ()
     settings: Settings = field(default_factory=Settings)
     detections: Path | None = None
+    investigated: Callable[[Finding], bool] | None = lambda found: found.mfa_status != MfaStatus.MFA
 
 
 Progress = Callable[[int, int], None]
@@ -87,28 +100,30 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         found = discover(request.paths, request.stdin, Path(scratch), outputs)
         # Opened once the call is known to be sound: this empties a file of that name.
         rejects = stack.enter_context(Rejects(request.rejects))
-        columns = named_in(*(detection.query for detection in detections))
+        columns = named_in(*(sql for detection in detections for sql in detection.queries))
         lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns))
         total = found.total_bytes
         types = sorted({kind for detection in detections for kind in detection.event_types})
         lake.load(found.deliveries, types, lambda read: progress(read, total))
         oldest, now_ms = _span(lake.totals, found, given_now)
         unseen = 0 if given_now is None else lake.forget_after(now_ms)
-        slot = Slot(
-            from_ms=oldest if request.since is None else _time(request.since, now_ms, "--since"),
-            to_ms=FOREVER_MS if request.until is None else _time(request.until, now_ms, "--until"),
-            watermark_ms=now_ms,
-        )
-        if request.since is not None and request.until is not None and slot.to_ms <= slot.from_ms:
-            raise UsageError(f"--until {request.until} is not after --since {request.since}")
+        slot = _slot(request, oldest, now_ms)
         sandbox = Sandbox(lake.connection)  # from here on the database reads no file
-        evaluations = [_evaluated(detection, sandbox, slot) for detection in detections]
+        judged = [_judged(detection, sandbox, slot, request) for detection in detections]
+    investigations = {
+        (investigation.detection, uuid): investigation
+        for _, run in judged
+        for uuid, investigation in run.items()
+    }
+    evaluations = [evaluation for evaluation, _ in judged]
     findings = [finding for evaluation in evaluations for finding in evaluation.findings]
-    findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid, f.detection))
+    findings.sort(key=lambda finding: _worst_first(finding, investigations))
     statuses = Counter(finding.mfa_status for finding in findings)
     pairs = zip(detections, evaluations, strict=True)
     return ScanResult(
+        detections=tuple(detections),
         findings=tuple(findings),
+        investigations=investigations,
         alerts=tuple(alert for d, e in pairs for alert in alerts.group(d, e.findings)),
         counts={status: statuses[status] for status in MfaStatus},
         skipped=sum((Counter(dict(e.skipped)) for e in evaluations), Counter[str]()),
@@ -121,11 +136,42 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
     )
 
 
-def _evaluated(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
+def _slot(request: Request, oldest: int, now_ms: int) -> Slot:
+    """Return the starts that are judged, and the watermark."""
+    slot = Slot(
+        from_ms=oldest if request.since is None else _time(request.since, now_ms, "--since"),
+        to_ms=FOREVER_MS if request.until is None else _time(request.until, now_ms, "--until"),
+        watermark_ms=now_ms,
+    )
+    if request.since is not None and request.until is not None and slot.to_ms <= slot.from_ms:
+        raise UsageError(f"--until {request.until} is not after --since {request.since}")
+    return slot
+
+
+def _judged(
+    detection: Detection, engine: Engine, slot: Slot, request: Request
+) -> tuple[Evaluation, dict[str, Investigation]]:
+    """Evaluate ``detection``, and run its runbook, if it has one, on the findings asked for."""
     try:
-        return evaluate(detection, engine, slot)
+        evaluation = evaluate(detection, engine, slot)
     except EngineError as error:
         raise EngineError(f"{detection.id}: {error}") from error
+    if request.investigated is None or detection.runbook is None:
+        return evaluation, {}
+    findings = [finding for finding in evaluation.findings if request.investigated(finding)]
+    inquiry = Inquiry(detection, detection.runbook, findings, slot.watermark_ms)
+    run = investigate(inquiry, engine, clock=time.monotonic)
+    return raised(evaluation, run), run
+
+
+def _worst_first(
+    finding: Finding, investigations: Mapping[tuple[str, str], Investigation]
+) -> tuple[int, int, int, str, str]:
+    """Return what sorts findings: severity, then verdict, then the newest."""
+    run = investigations.get((finding.detection, finding.uuid))
+    words = list(VerdictWord)
+    place = len(words) if run is None else words.index(run.verdict.verdict)
+    return -finding.severity, place, -finding.start_ms, finding.uuid, finding.detection
 
 
 def _customized(request: Request) -> list[Detection]:
@@ -136,6 +182,8 @@ def _customized(request: Request) -> list[Detection]:
         if name not in known:
             there = ", ".join(sorted(known))
             raise SettingsError(f"{settings.file}: no detection {name!r}; there are: {there}")
+    if request.investigated is None:  # then what only the runbook reads is not read either
+        detections = [replace(detection, runbook=None) for detection in detections]
     return [customize(d, settings.detections.get(d.id, {}), settings.file) for d in detections]
 
 

@@ -106,88 +106,140 @@ WITH clients AS MATERIALIZED (
     'library'
 ), session_uses AS MATERIALIZED (
   SELECT
-    CAST('user.authentication.sso' AS Nullable(String)) AS pattern
+    CAST('user.authentication.sso' AS Nullable(String)) AS pattern,
+    CAST('access' AS Nullable(String)) AS kind
   UNION ALL
   SELECT
-    'user.session.access_admin_app'
+    'user.session.access_admin_app',
+    'access'
   UNION ALL
   SELECT
-    'user.session.impersonation.%'
+    'app.oauth2.%token.grant%',
+    'access'
   UNION ALL
   SELECT
-    'app.oauth2.%token.grant%'
+    'user.session.impersonation.%',
+    'act'
   UNION ALL
   SELECT
-    'app.oauth2.client.lifecycle.%'
+    'app.oauth2.client.lifecycle.%',
+    'act'
   UNION ALL
   SELECT
-    'system.api_token.create'
+    'app.oauth2.client.privilege.grant',
+    'act'
   UNION ALL
   SELECT
-    'user.mfa.factor.activate'
+    'app.oauth2.credentials.lifecycle.%',
+    'act'
   UNION ALL
   SELECT
-    'user.mfa.factor.deactivate'
+    'system.api_token.create',
+    'act'
   UNION ALL
   SELECT
-    'user.mfa.factor.reset_all'
+    'user.mfa.factor.activate',
+    'act'
   UNION ALL
   SELECT
-    'user.mfa.factor.update'
+    'user.mfa.factor.deactivate',
+    'act'
   UNION ALL
   SELECT
-    'user.account.privilege.grant'
+    'user.mfa.factor.reset_all',
+    'act'
   UNION ALL
   SELECT
-    'user.account.update_password'
+    'user.mfa.factor.update',
+    'act'
   UNION ALL
   SELECT
-    'user.account.reset_password'
+    'user.account.privilege.grant',
+    'act'
   UNION ALL
   SELECT
-    'user.account.update_primary_email'
+    'user.account.update_password',
+    'act'
   UNION ALL
   SELECT
-    'user.account.update_secondary_email'
+    'user.account.reset_password',
+    'act'
   UNION ALL
   SELECT
-    'user.lifecycle.%'
+    'user.account.update_primary_email',
+    'act'
   UNION ALL
   SELECT
-    'group.user_membership.add'
+    'user.account.update_secondary_email',
+    'act'
   UNION ALL
   SELECT
-    'group.privilege.grant'
+    'user.lifecycle.%',
+    'act'
   UNION ALL
   SELECT
-    'application.user_membership.%'
+    'group.user_membership.add',
+    'act'
   UNION ALL
   SELECT
-    'application.lifecycle.%'
+    'group.privilege.grant',
+    'act'
   UNION ALL
   SELECT
-    'iam.%'
+    'application.user_membership.%',
+    'act'
   UNION ALL
   SELECT
-    'policy.lifecycle.%'
+    'application.lifecycle.%',
+    'act'
   UNION ALL
   SELECT
-    'policy.rule.%'
+    'application.policy.sign_on.update',
+    'act'
   UNION ALL
   SELECT
-    'zone.%'
+    'application.policy.sign_on.rule.%',
+    'act'
   UNION ALL
   SELECT
-    'system.idp.lifecycle.%'
+    'group.application_assignment.%',
+    'act'
   UNION ALL
   SELECT
-    'system.log_stream.%'
+    'event_hook.%',
+    'act'
   UNION ALL
   SELECT
-    'system.mfa.factor.%'
+    'iam.%',
+    'act'
   UNION ALL
   SELECT
-    'security.authenticator.lifecycle.%'
+    'policy.lifecycle.%',
+    'act'
+  UNION ALL
+  SELECT
+    'policy.rule.%',
+    'act'
+  UNION ALL
+  SELECT
+    'zone.%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.idp.lifecycle.%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.log_stream.%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.mfa.factor.%',
+    'act'
+  UNION ALL
+  SELECT
+    'security.authenticator.lifecycle.%',
+    'act'
 ), second_factor_methods AS MATERIALIZED (
   SELECT
     CAST('% mfa %' AS Nullable(String)) AS pattern

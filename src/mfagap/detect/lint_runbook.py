@@ -1,0 +1,146 @@
+"""Checks a detection's runbook: each problem names file and line."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mfagap.detect.document import Document, Key, read, text_of
+from mfagap.detect.durations import seconds
+from mfagap.detect.form import form_errors, list_problems
+from mfagap.detect.runbook import FILE, FOLDER, NOW
+from mfagap.engines.portable import faults
+from mfagap.errors import ContentError
+from mfagap.model import MfaStatus, VerdictWord
+
+PARAMETERS = ("from", "to", "chain_ms", "cap_ms")
+"""What every step's query may name, beside the runbook's own ``parameters``."""
+
+WINDOWS = frozenset({"short_window", "open_window", "whole_window"})
+"""What a step of kind ``window`` answers."""
+
+OUTSIDE = frozenset({*(status.value for status in MfaStatus), "unresolved_alert"})
+"""Facts that no answer establishes."""
+
+EXCUSES = frozenset({VerdictWord.BENIGN, VerdictWord.FALSE_POSITIVE})
+"""Verdicts that a failed step forbids."""
+
+
+def problems(folder: Path, lists: set[str]) -> Iterator[ContentError]:
+    """Yield each problem of the runbook in ``folder``, if there is one.
+
+    Args:
+        folder: A detection's.
+        lists: Names of the detection's lists.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return
+    try:
+        document = read(file)
+    except ContentError as error:
+        yield error
+        return
+    wrong = list(form_errors(document))
+    yield from wrong
+    if wrong:
+        return
+    yield from _times(document)
+    yield from _names(document)
+    yield from _windows(document)
+    yield from list_problems(document)
+    yield from _verdicts(document)
+    yield from _queries(document, folder / FOLDER, lists)
+
+
+def _times(document: Document) -> Iterator[ContentError]:
+    data = document.data
+    if seconds(data["cap"]) < seconds(data["enough"]):
+        yield document.error("cap is shorter than enough", ("cap",))
+    for place, step in enumerate(data["steps"]):
+        if step.get("kind") == "window" and step["after"] != NOW:
+            yield document.error("a window reaches until now", ("steps", place, "after"))
+
+
+def _windows(document: Document) -> Iterator[ContentError]:
+    for place, step in enumerate(document.data["steps"]):
+        missing = sorted(WINDOWS - step["answers"].keys()) if "kind" in step else ()
+        for name in missing:
+            message = f"a window gives the answer {name}, which is not here"
+            yield document.error(message, ("steps", place, "answers"))
+
+
+def _names(document: Document) -> Iterator[ContentError]:
+    """Yield steps and answers whose name is taken: a reason cites them by it."""
+    taken: set[str] = set()
+    for place, step in enumerate(document.data["steps"]):
+        path: Key = ("steps", place)
+        for name, where in (
+            (step["id"], (*path, "id")),
+            *((name, (*path, "answers", name)) for name in step["answers"]),
+        ):
+            if name in taken:
+                yield document.error(f"{name} is a step or an answer already", where)
+            taken.add(name)
+
+
+def _verdicts(document: Document) -> Iterator[ContentError]:
+    steps: list[dict[str, Any]] = document.data["steps"]
+    ids = {step["id"] for step in steps}
+    answers = {name: rule for step in steps for name, rule in step["answers"].items()}
+    means = [rule.get("means", {}) for rule in answers.values()]
+    facts = {
+        fact for meant in means for fact in ([meant] if isinstance(meant, str) else meant.values())
+    }
+    rules: list[dict[str, Any]] = document.data["verdicts"]
+    used = {fact for rule in rules for key in ("when", "unless") for fact in rule.get(key, ())}
+    for place, rule in enumerate(rules):
+        for key, known in (
+            ("when", facts | OUTSIDE),
+            ("unless", facts | OUTSIDE),
+            ("rests_on", ids),
+            ("cites", answers.keys()),
+        ):
+            for name in rule.get(key, ()):
+                if name not in known:
+                    there = ", ".join(sorted(known))
+                    message = f"{key} names {name!r}, which is none of: {there}"
+                    yield document.error(message, ("verdicts", place, key))
+        if rule["verdict"] in EXCUSES and ids - set(rule.get("rests_on", ())):
+            message = f"{rule['verdict']} must rest on every step: one that failed forbids it"
+            yield document.error(message, ("verdicts", place))
+    last = rules[-1]
+    if last.get("when") or last.get("unless") or last.get("rests_on"):
+        message = "the last verdict must hold always: no when, unless or rests_on"
+        yield document.error(message, ("verdicts", len(rules) - 1))
+    for name, rule in answers.items():
+        meant = rule.get("means", {})
+        for fact in sorted({meant} if isinstance(meant, str) else set(meant.values())):
+            if fact not in used:
+                where = next(i for i, step in enumerate(steps) if name in step["answers"])
+                message = f"{name} means {fact!r}, which no verdict asks for"
+                yield document.error(message, ("steps", where, "answers", name))
+
+
+def _queries(document: Document, folder: Path, lists: set[str]) -> Iterator[ContentError]:
+    data = document.data
+    shared: str | None = data.get("shared")
+    own: dict[str, Any] = data["lists"]
+    for name in sorted(lists & own.keys()):
+        yield document.error(f"the detection has a list {name} already", ("lists", name))
+    tables = {"events", "sessions", *lists, *own}
+    parameters = {*PARAMETERS, *(f"{name}_ms" for name in data["parameters"])}
+    files = {step["query"] for step in data["steps"] if "query" in step}
+    for file in sorted(files | ({shared} if shared else set[str]())):
+        try:
+            sql = text_of(folder / file)
+        except ContentError as error:
+            yield error
+            continue
+        readable = tables | ({Path(shared).stem} if shared and file != shared else set[str]())
+        found = faults(sql, tables=readable, parameters=parameters)
+        for fault in found:
+            yield ContentError(fault.message, str(folder / file), fault.line)
+        if not found and ";" in re.sub(r"--[^\n]*", "", sql):
+            message = "no semicolon: a query is one SELECT, and may be put into another"
+            yield ContentError(message, str(folder / file))

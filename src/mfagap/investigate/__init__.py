@@ -1,0 +1,1 @@
+"""Runbook to evidence to verdict."""

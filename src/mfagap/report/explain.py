@@ -1,0 +1,62 @@
+"""The runbook as it ran, in lines for a terminal: each question, and what the log answers."""
+
+import textwrap
+from collections.abc import Iterator
+
+from mfagap.detect.evaluate import rfc3339
+from mfagap.model import Answer, Evidence, Finding, Investigation
+from mfagap.report.clean import terminal
+
+WIDTH = 110
+MOST_REASON = 4000
+MOST_DETAIL = 300
+
+
+def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
+    """Yield the verdict on ``found`` with its reason, then each step with its answers."""
+    context = found.alert_context
+    yield ""
+    who = f"{terminal(context.user_email)} from {terminal(context.source_ip or '-')}"
+    yield f"{context.session_start_time}  {who}, session {terminal(context.external_session_id)}"
+    if investigation is None:
+        yield "  not investigated"
+        return
+    verdict = investigation.verdict
+    yield f"  {verdict.verdict.value}, {verdict.severity.word}"
+    yield from _wrapped(terminal(verdict.reason, MOST_REASON), "  ")
+    if verdict.follow_up_ms is not None:
+        yield f"  Look again at {rfc3339(verdict.follow_up_ms)}."
+    for item in investigation.evidence:
+        yield from _step(item)
+
+
+def _step(item: Evidence) -> Iterator[str]:
+    yield f"  {item.step}: {terminal(item.question, MOST_DETAIL)}"
+    if item.failure is not None:
+        yield from _wrapped(f"failed: {terminal(item.failure, MOST_DETAIL)}", "    ")
+    elif not item.answers:
+        yield "    nothing"
+    for answer in item.answers:
+        yield from _wrapped(_answer(answer), "    ")
+    if item.count > len(item.answers):
+        yield f"    … and {item.count - len(item.answers):,} more, not kept"
+
+
+def _answer(answer: Answer) -> str:
+    """Return one answer in a line; its event last, so that it can be copied."""
+    parts = [answer.name]
+    if answer.amount is not None:
+        parts.append(f"{answer.amount:,}")
+    if answer.detail is not None:
+        parts.append(terminal(answer.detail, MOST_DETAIL))
+    if answer.tier is not None:
+        parts.append(f"by {terminal(answer.tier)}")
+    if answer.event is not None:
+        parts.append(f"at {rfc3339(answer.event_ms)}, event {terminal(answer.event)}")
+    return "  ".join(parts)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
+    )

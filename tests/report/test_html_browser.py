@@ -1,0 +1,213 @@
+"""The report in a real browser: Debian's Chromium, which the tests start and end themselves."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from tests.report.pages import DETECTION, HOSTILE, all_hostile, hostile, many, page
+from tests.report.results import investigated, result
+
+from mfagap.model import ScanResult
+
+ABUSED = result(
+    many(3),
+    detections=(DETECTION,),
+    investigations={key: value for found in many(2) for key, value in investigated(found).items()},
+)
+PAGES = {"abused": ABUSED, "empty": result(), "hostile": hostile("x" * 1000)}
+Scheme = Literal["light", "dark"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        reason = "there is no chromium to look at the report with"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@dataclass
+class Watched:
+    """A page that is open, and what it did that no report should."""
+
+    page: Page
+    said: list[str] = field(default_factory=list[str])
+    asked_for: list[str] = field(default_factory=list[str])
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """Note a dialog, which would block the page."""
+        self.said.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+
+def _opened(
+    browser: Browser,
+    folder: Path,
+    scanned: ScanResult,
+    scheme: Scheme = "light",
+    width: int = 1200,
+    *,
+    script: bool = True,
+) -> Watched:
+    file = folder / "report.html"
+    file.write_text(page(scanned), encoding="utf-8")
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
+    )
+    opened = context.new_page()
+    watched = Watched(opened)
+    opened.on("console", lambda message: watched.said.append(message.text))
+    opened.on("pageerror", lambda error: watched.said.append(str(error)))
+    opened.on("dialog", watched.dismiss)
+    opened.on("request", lambda request: watched.asked_for.append(request.url))
+    opened.goto(file.as_uri())
+    return watched
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_says_nothing_and_asks_for_nothing(browser: Browser, tmp_path: Path, name: str) -> None:
+    watched = _opened(browser, tmp_path, PAGES[name])
+    watched.page.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+    watched.page.wait_for_timeout(100)
+    assert watched.said == []
+    assert watched.asked_for == [(tmp_path / "report.html").as_uri()]
+    watched.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("name", PAGES)
+def test_anyone_can_read_it(
+    browser: Browser, tmp_path: Path, name: str, width: int, scheme: Scheme
+) -> None:
+    opened = _opened(browser, tmp_path, PAGES[name], scheme, width).page
+    opened.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+    opened.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    bad = [
+        (problem["id"], problem["nodes"][0]["html"][:200], problem["nodes"][0]["failureSummary"])
+        for problem in found["violations"]
+        if problem["impact"] in {"serious", "critical"}
+    ]
+    assert bad == []
+    assert found["passes"]
+    opened.context.close()
+
+
+def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
+    watched = _opened(browser, tmp_path, all_hostile())
+    opened = watched.page
+    opened.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+    opened.wait_for_timeout(200)
+    assert opened.locator("article").count() == len(HOSTILE)
+    assert opened.evaluate("document.scripts.length") == 0
+    assert (
+        opened.evaluate("document.images.length + document.querySelectorAll('iframe').length") == 0
+    )
+    assert opened.evaluate("getComputedStyle(document.body).display") == "block"
+    assert opened.evaluate("document.styleSheets.length") == 1
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 1200
+    assert watched.said == []
+    assert watched.asked_for == [(tmp_path / "report.html").as_uri()]
+    opened.context.close()
+
+
+def test_what_should_slip_through_is_stopped_by_the_policy(
+    browser: Browser, tmp_path: Path
+) -> None:
+    watched = _opened(browser, tmp_path, ABUSED)
+    opened = watched.page
+    opened.evaluate(
+        """() => {
+            document.title = 'calm';
+            const box = document.createElement('div');
+            document.body.append(box);
+            box.innerHTML = '<img src="https://example.net/x" onerror="document.title = 1">'
+                + '<style>body { display: none }</style>';
+            const script = document.createElement('script');
+            script.textContent = 'document.title = 2';
+            document.body.append(script);
+        }"""
+    )
+    opened.wait_for_timeout(100)
+    assert opened.title() == "calm"
+    assert opened.evaluate("getComputedStyle(document.body).display") == "block"
+    assert all("Content Security Policy" in message for message in watched.said)
+    assert len(watched.said) >= 3
+    opened.context.close()
+
+
+def test_the_keyboard_reaches_every_link_and_every_fold(browser: Browser, tmp_path: Path) -> None:
+    opened = _opened(browser, tmp_path, ABUSED).page
+    wanted: int = opened.evaluate(
+        "[...document.querySelectorAll('a[href], summary, [tabindex=\"0\"]')]"
+        ".filter(it => it.checkVisibility()).length"
+    )
+    reached: list[str] = []
+    for _ in range(wanted):
+        opened.keyboard.press("Tab")
+        reached.append(
+            opened.evaluate(
+                "(it => { const seen = getComputedStyle(it).outlineStyle !== 'none';"
+                " it.dataset.reached = 1; return it.tagName + ' ' + seen })(document.activeElement)"
+            )
+        )
+    assert set(reached) == {"A true", "SUMMARY true"}
+    assert opened.locator("[data-reached]").count() == wanted
+    opened.context.close()
+
+
+def test_the_first_link_skips_to_the_report(browser: Browser, tmp_path: Path) -> None:
+    opened = _opened(browser, tmp_path, ABUSED).page
+    opened.keyboard.press("Tab")
+    box = opened.locator(".skip").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    opened.keyboard.press("Enter")
+    assert opened.evaluate("document.activeElement.id") == "main"
+    opened.context.close()
+
+
+def test_a_citation_and_a_query_open_what_holds_them(browser: Browser, tmp_path: Path) -> None:
+    opened = _opened(browser, tmp_path, ABUSED, script=False).page
+    opened.locator("#session-1 a.cite").first.click()
+    step = opened.locator("#session-1-3")
+    step.wait_for(state="visible")
+    step.get_by_role("link", name="Query").click()
+    opened.locator("#query-3").wait_for(state="visible")
+    assert "SELECT 'acts'" in (opened.locator("#query-3").text_content() or "")
+    opened.context.close()
+
+
+@pytest.mark.parametrize("width", [320, 700, 820, 1600])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_width_needs_scrolling_to_the_side(
+    browser: Browser, tmp_path: Path, name: str, width: int
+) -> None:
+    opened = _opened(browser, tmp_path, PAGES[name], width=width).page
+    opened.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    opened.context.close()
+
+
+def test_paper_is_light_and_has_the_evidence(browser: Browser, tmp_path: Path) -> None:
+    opened = _opened(browser, tmp_path, ABUSED, "dark").page
+    opened.emulate_media(media="print")
+    color: str = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert re.findall(r"\d+", color) == ["255", "255", "255"]
+    assert opened.locator("#session-1-3").bounding_box() is not None
+    assert not opened.locator("nav").is_visible()
+    opened.context.close()
