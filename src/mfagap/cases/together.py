@@ -73,7 +73,7 @@ def load(lake: MemoryLake, detection: Detection, cases: Sequence[Case]) -> None:
             for column in _TOKENS
         ]
     )
-    lake.connection.execute("SET threads = 1")  # each worker has a connection of its own
+    lake.connection.execute("SET threads = 1")  # each core has a process of its own
     lake.connection.execute(f"""
 CREATE TABLE shared AS
 SELECT e.* REPLACE (event_ms + shift AS event_ms, received_ms + shift AS received_ms, {apart})
