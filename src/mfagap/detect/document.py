@@ -5,9 +5,10 @@ since ten lines of them stand for billions of values.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,10 @@ from mfagap.errors import ContentError
 
 Key = tuple[str | int, ...]
 MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser, ten times as fast; PyYAML may be built without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +39,6 @@ class Document:
     def error(self, message: str, path: Key = ()) -> ContentError:
         """Return an error that names the file and the line of ``path``."""
         return ContentError(message, self.file, self.line(path))
-
-
-class _Loader(yaml.SafeLoader):
-    """Stops at an alias."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """See the class."""
-        if self.check_event(yaml.AliasEvent):
-            event: Any = cast("Any", self).peek_event()  # its stub leaves this untyped
-            problem = "an alias, which is not taken here; write the value out"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
 
 
 def text_of(path: Path) -> str:
@@ -74,10 +67,8 @@ def read(path: Path) -> Document:
     text = text_of(path)
     lines: dict[Key, int] = {}
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        data = None if node is None else _value(node, (), lines, str(path))
-    except RecursionError as error:
-        raise ContentError("is nested too deeply", str(path)) from error
+        events = yaml.parse(text, Loader=_LOADER)
+        data = _document(events, lines, str(path))
     except ValueError as error:  # int takes no more than 4300 digits
         raise ContentError(f"holds a number that is too long: {error}", str(path)) from error
     except yaml.MarkedYAMLError as error:
@@ -88,28 +79,51 @@ def read(path: Path) -> Document:
     return Document(data, lines, str(path))
 
 
-def _value(node: yaml.Node, path: Key, lines: dict[Key, int], file: str) -> Any:
-    lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
+def _document(events: Iterator[Any], lines: dict[Key, int], file: str) -> Any:
+    """Return the value of the only document in ``events``; None where there is none."""
+    data: Any = None
+    seen = False
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            if seen:
+                raise ContentError("no YAML: holds another document", file, _line(event))
+            data, seen = _value(next(events), events, (), lines, file), True
+    return data
+
+
+def _value(event: Any, events: Iterator[Any], path: Key, lines: dict[Key, int], file: str) -> Any:
+    """Return the value that begins with ``event``, and note the lines of it and of all in it."""
+    lines[path] = _line(event)
+    if len(path) > MAX_DEPTH:
+        raise ContentError("is nested too deeply", file, _line(event))
+    if isinstance(event, yaml.MappingStartEvent):
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
+        while not isinstance(key_event := next(events), yaml.MappingEndEvent):
+            if not isinstance(key_event, yaml.ScalarEvent):
+                raise ContentError("no YAML: a key must be a text", file, _line(key_event))
+            key, line = str(key_event.value), _line(key_event)
             if key in result:
-                raise ContentError(
-                    f"key {key!r} is given twice", file, key_node.start_mark.line + 1
-                )
-            result[key] = _value(value_node, (*path, key), lines, file)
-            lines[(*path, key)] = key_node.start_mark.line + 1
+                raise ContentError(f"key {key!r} is given twice", file, line)
+            result[key] = _value(next(events), events, (*path, key), lines, file)
+            lines[(*path, key)] = line
         return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, i), lines, file) for i, item in enumerate(node.value)]
-    return _scalar(cast("yaml.ScalarNode", node))
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Any] = []
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(_value(item, events, (*path, len(items)), lines, file))
+        return items
+    if isinstance(event, yaml.AliasEvent):
+        problem = "no YAML: an alias, which is not taken here; write the value out"
+        raise ContentError(problem, file, _line(event))
+    return event.value if event.style else _plain(event.value)
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
-    text = str(node.value)
-    if node.style is not None:
-        return text
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _plain(text: str) -> Any:
+    """Return what the scalar ``text`` is where it has no quotes."""
     if text in ("null", "Null", "NULL", "~", ""):
         return None
     if text in ("true", "True", "TRUE", "false", "False", "FALSE"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -106,13 +107,7 @@ class Sandbox(DuckDBEngine):
         statements = self.connection.extract_statements(sql)
         if [_kind(statement) for statement in statements] != [duckdb.StatementType.SELECT]:
             raise EngineError("the query must be exactly one SELECT")
-        tree = self.connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql})
-        ((text,),) = tree.fetchall()
-        reads = _Reads()
-        try:
-            json.loads(text, object_hook=reads.note)
-        except RecursionError as error:
-            raise EngineError("the query is nested too deeply") from error
+        reads = _reads(sql)
         taken = {str(name) for (name,) in self.connection.execute(_TAKEN).fetchall()}
         fault = reads.fault(tables, taken)
         if fault:
@@ -153,6 +148,20 @@ class Sandbox(DuckDBEngine):
                 while not answer.done():  # one interrupt that comes between two statements is lost
                     self.connection.interrupt()
                     wait([answer], INTERVAL_S)
+
+
+@lru_cache(maxsize=64)
+def _reads(sql: str) -> "_Reads":
+    """Return what ``sql`` reads; the same for the same text, which many a caller asks again."""
+    with duckdb.connect() as connection:  # none of a caller's: it may be locked, or busy
+        tree = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql})
+        ((text,),) = tree.fetchall()
+    reads = _Reads()
+    try:
+        json.loads(text, object_hook=reads.note)
+    except RecursionError as error:
+        raise EngineError("the query is nested too deeply") from error
+    return reads
 
 
 @dataclass(slots=True)

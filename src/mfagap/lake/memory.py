@@ -89,6 +89,7 @@ class MemoryLake:
         self._normalizer = Normalizer(rejects, self)
         self._scratch = tempfile.TemporaryDirectory(prefix="mfagap-")
         self._links: dict[str, int] = {}
+        self._held = 0
         self.totals = Totals()
         self.connection = duckdb.connect(
             config={
@@ -142,6 +143,7 @@ class MemoryLake:
             for kind, group in _groups(deliveries, self._kind):
                 with watched(self.connection, sum(map(_size, group)), progress):
                     self._read(kind, group)
+            self._release()
             self._deduplicate()
             self._count_cut()
         except duckdb.Error as error:
@@ -241,11 +243,12 @@ class MemoryLake:
         try:
             while True:
                 with chunk.open("wb") as out:
-                    if copy_to(lines, out, CHUNK_BYTES) == 0:
-                        break
+                    size = copy_to(lines, out, CHUNK_BYTES)
+                if size == 0:
+                    break
                 self._stage([str(chunk)], Kind("uncompressed", "lines"), normalized=True)
                 self._drop_unusable(delivery)
-                self._keep()
+                self._hold(size)
         except OSError as error:
             self._reject(f"cannot be read: {error.strerror}", delivery.name)
         if self.totals.deliveries == before and self._rejects.lost > lost:
@@ -288,15 +291,42 @@ class MemoryLake:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {select}")
 
     def _keep(self) -> None:
-        """Project what is staged onto ``events`` and add it to the totals."""
+        """Project what is staged onto ``events``, and count it."""
+        self._count_staged()
+        self._project("staged")
+
+    def _hold(self, size: int) -> None:
+        """Set aside what is staged, and count it: many small files are projected at once.
+
+        Args:
+            size: The bytes that it was read from.
+        """
+        self._count_staged()
+        into = "INSERT INTO held" if self._held else "CREATE TEMP TABLE held AS"
+        self.connection.execute(f"{into} SELECT kept FROM staged WHERE len(kept) > 0")
+        self.connection.execute("DROP TABLE staged")
+        self._held += size
+        if self._held >= CHUNK_BYTES:
+            self._release()
+
+    def _release(self) -> None:
+        """Project what was set aside onto ``events``."""
+        if self._held:
+            self._project("held")
+            self._held = 0
+
+    def _project(self, table: str) -> None:
+        kept = projection(f"(SELECT kept FROM {table} WHERE len(kept) > 0)", self._columns)
+        self.connection.execute(f"INSERT INTO events {kept}")
+        self.connection.execute(f"DROP TABLE {table}")
+
+    def _count_staged(self) -> None:
+        """Add what is staged to the totals."""
         limit = self._wall_ms + FUTURE_MS
         count, future, oldest, newest = self._one(f"""
 SELECT count(*), count(*) FILTER (event_ms > {limit}), min(event_ms),
        max(event_ms) FILTER (event_ms <= {limit})
 FROM staged""")
-        kept = projection("(SELECT kept FROM staged WHERE len(kept) > 0)", self._columns)
-        self.connection.execute(f"INSERT INTO events {kept}")
-        self.connection.execute("DROP TABLE staged")
         known = self.totals
         self.totals = replace(
             known,
