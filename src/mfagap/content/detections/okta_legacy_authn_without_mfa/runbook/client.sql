@@ -1,11 +1,12 @@
--- What the start itself says of its client, and whether this user was seen with its address and
--- device before. "Before" is the sign-in next before this one of the same user, and of the same
--- address or device; rows are numbered, so that each looks at one other.
+-- What the start itself says of its client, and whether its address and device are new to this user:
+-- first seen after the user was, and less than $known_ms before the start. So a sign-in does not
+-- vouch for the next one, and a log that begins with the user calls nothing new.
+-- Sign-ins are counted by day, so that a start is compared with some thirty rows.
 WITH
 sign_ins AS (
   SELECT
-    e.uuid, e.event_ms, COALESCE(e.actor_id, e.actor_login) AS user_id, e.client_ip, e.dt_hash,
-    e.device_fingerprint, LOWER(e.user_agent) AS user_agent, e.new_device, e.new_ip
+    e.uuid, e.event_ms, e.event_day, COALESCE(e.actor_id, e.actor_login) AS user_id, e.client_ip,
+    e.dt_hash, e.device_fingerprint, LOWER(e.user_agent) AS user_agent, e.new_device, e.new_ip
   FROM events AS e
   WHERE LOWER(e.event_type) = 'user.session.start' AND UPPER(e.outcome_result) = 'SUCCESS'
     AND e.event_ms >= $from AND e.event_ms <= $to
@@ -13,41 +14,52 @@ sign_ins AS (
 subjects AS (
   SELECT
     s.start_uuid AS start_uuid, s.start_ms AS start_ms, s.from_ms AS from_ms,
-    e.user_agent AS user_agent, e.dt_hash AS dt_hash, e.device_fingerprint AS device_fingerprint,
+    e.user_id AS user_id, e.client_ip AS client_ip, e.user_agent AS user_agent,
+    e.dt_hash AS dt_hash, e.device_fingerprint AS device_fingerprint,
     e.new_device AS new_device, e.new_ip AS new_ip
   FROM sessions AS s
   JOIN sign_ins AS e ON e.uuid = s.start_uuid
 ),
 seen AS (
-  SELECT e.uuid, e.event_ms, 'user' AS what, e.user_id, e.user_id AS value FROM sign_ins AS e
+  SELECT 'user' AS what, e.user_id, e.user_id AS value, e.event_day, e.event_ms FROM sign_ins AS e
   UNION ALL
-  SELECT e.uuid, e.event_ms, 'address' AS what, e.user_id, e.client_ip AS value FROM sign_ins AS e
-  WHERE e.client_ip IS NOT NULL
+  SELECT 'address' AS what, e.user_id, e.client_ip AS value, e.event_day, e.event_ms
+  FROM sign_ins AS e
   UNION ALL
-  SELECT e.uuid, e.event_ms, 'any_device' AS what, e.user_id, e.user_id AS value FROM sign_ins AS e
+  SELECT 'any_device' AS what, e.user_id, e.user_id AS value, e.event_day, e.event_ms
+  FROM sign_ins AS e
   WHERE e.dt_hash IS NOT NULL
   UNION ALL
-  SELECT e.uuid, e.event_ms, 'device' AS what, e.user_id, e.dt_hash AS value FROM sign_ins AS e
+  SELECT 'device' AS what, e.user_id, e.dt_hash AS value, e.event_day, e.event_ms
+  FROM sign_ins AS e
 ),
-placed AS (
+days AS (
   SELECT
-    n.uuid, n.event_ms, n.what, n.user_id, n.value,
-    ROW_NUMBER() OVER (PARTITION BY n.what, n.user_id, n.value ORDER BY n.event_ms, n.uuid) AS place
+    n.what AS what, n.user_id AS user_id, n.value AS value, MIN(n.event_ms) AS first_ms,
+    MAX(n.event_ms) AS last_ms
   FROM seen AS n
+  GROUP BY n.what, n.user_id, n.value, n.event_day
+),
+asked AS (
+  SELECT s.start_uuid, 'user' AS what, s.user_id, s.user_id AS value FROM subjects AS s
+  UNION ALL
+  SELECT s.start_uuid, 'address' AS what, s.user_id, s.client_ip AS value FROM subjects AS s
+  UNION ALL
+  SELECT s.start_uuid, 'any_device' AS what, s.user_id, s.user_id AS value FROM subjects AS s
+  UNION ALL
+  SELECT s.start_uuid, 'device' AS what, s.user_id, s.dt_hash AS value FROM subjects AS s
 ),
 known AS (
   SELECT
     s.start_uuid AS start_uuid,
-    COUNT(CASE WHEN b.what = 'user' THEN b.uuid END) AS same_user,
-    COUNT(CASE WHEN b.what = 'address' THEN b.uuid END) AS same_address,
-    COUNT(CASE WHEN b.what = 'any_device' THEN b.uuid END) AS any_device,
-    COUNT(CASE WHEN b.what = 'device' THEN b.uuid END) AS same_device,
-    COUNT(CASE WHEN p.what = 'address' THEN p.uuid END) AS has_address
+    MIN(CASE WHEN d.what = 'user' THEN d.first_ms END) AS user_ms,
+    MIN(CASE WHEN d.what = 'address' THEN d.first_ms END) AS address_ms,
+    MIN(CASE WHEN d.what = 'any_device' THEN d.first_ms END) AS any_device_ms,
+    MIN(CASE WHEN d.what = 'device' THEN d.first_ms END) AS device_ms
   FROM subjects AS s
-  JOIN placed AS p ON p.uuid = s.start_uuid
-  LEFT JOIN placed AS b
-    ON b.what = p.what AND b.user_id = p.user_id AND b.value = p.value AND b.place = p.place - 1
-    AND b.event_ms >= s.from_ms
+  JOIN asked AS a ON a.start_uuid = s.start_uuid
+  JOIN days AS d ON d.what = a.what AND d.user_id = a.user_id AND d.value = a.value
+  WHERE d.last_ms >= s.from_ms AND d.first_ms <= s.start_ms
   GROUP BY s.start_uuid
 ),
 kinds AS (
@@ -72,11 +84,12 @@ facts AS (
     CASE WHEN s.dt_hash IS NULL AND s.device_fingerprint IS NULL THEN 1
          WHEN s.new_device = 'BAD_REQUEST' THEN 1 END AS no_device_identifiers,
     CASE WHEN s.new_device = 'POSITIVE' THEN 1
-         WHEN n.any_device > 0 AND n.same_device = 0 THEN 1 END AS new_device,
+         WHEN n.device_ms > n.any_device_ms AND n.device_ms > s.start_ms - $known_ms
+         THEN 1 END AS new_device,
     CASE WHEN s.new_ip = 'POSITIVE' THEN 1
-         WHEN n.same_user > 0 AND n.has_address > 0 AND n.same_address = 0
+         WHEN n.address_ms > n.user_ms AND n.address_ms > s.start_ms - $known_ms
          THEN 1 END AS new_address,
-    CASE WHEN n.same_user = 0 THEN 1 END AS no_earlier_sign_in
+    CASE WHEN n.user_ms = s.start_ms THEN 1 END AS no_earlier_sign_in
   FROM subjects AS s
   JOIN known AS n ON n.start_uuid = s.start_uuid
   LEFT JOIN kinds AS k ON k.start_uuid = s.start_uuid
