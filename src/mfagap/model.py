@@ -388,6 +388,8 @@ class ScanResult:
         ignored: Files passed over, and why.
         now_ms: The moment as of which the log was judged.
         unseen: Events that a given NOW hides.
+        meant: The ``uuid`` of each sign-in, of whatever kind, that the session or event asked for
+            leads to.
     """
 
     detections: tuple["Detection", ...]
@@ -402,6 +404,7 @@ class ScanResult:
     ignored: tuple[tuple[str, str], ...]
     now_ms: int
     unseen: int
+    meant: frozenset[str] = frozenset()
 
     @property
     def failures(self) -> Mapping[tuple[str, str], int]:

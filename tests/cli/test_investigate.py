@@ -54,6 +54,8 @@ def _found(run: Run, name: str, log: Path, *words: object) -> list[dict[str, Any
         ("102ada", "ada-start", "single_factor", "true_positive"),
         ("ada-start", "ada-start", "single_factor", "true_positive"),
         ("ada-policy", "ada-start", "single_factor", "true_positive"),
+        ("ada-act", "ada-start", "single_factor", "true_positive"),
+        ("102eveB", "eve-start", "step_up", "security_risk"),
         ("102eve", "eve-start", "step_up", "security_risk"),
         ("eve-mfa", "eve-start", "step_up", "security_risk"),
         ("102gus", "gus-start", "mfa", "false_positive"),
@@ -69,12 +71,28 @@ def test_a_sign_in_is_found_by_what_names_it(
     assert (line["uuid"], line["mfa_status"], line["verdict"]) == (start, status, verdict)
 
 
-@pytest.mark.parametrize("name", ["nope", "", "ada", "ada-act", "102ADA", "102eveB", "%", "None"])
+@pytest.mark.parametrize("name", ["nope", "", "ada", "102ADA", "%", "None"])
 def test_a_name_of_nothing_is_a_usage_error(run: Run, log: Path, name: str) -> None:
     done = run("investigate", name, "--logs", log)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         f"mfagap: {name!r} is the session id or event of none of the 4 legacy sign-ins in the log\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["idx-start", "102idx"])
+def test_a_sign_in_through_another_door_is_said_to_be_one(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    other = event(
+        "session_start", "idx", "start", 2, debugContext__debugData__requestUri="/idp/idx/x"
+    )
+    log = write(tmp_path / "x.ndjson", [*five(), other])
+    done = run("investigate", name, "--logs", log)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"mfagap: {name!r} leads to a sign-in that did not come in through the legacy API, or that "
+        "names no user or session: there is nothing to investigate\n"
     )
 
 

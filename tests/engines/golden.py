@@ -2,23 +2,31 @@
 
 from pathlib import Path
 
-from mfagap.detect.load import load_all
-from mfagap.engines.dialects import DIALECTS, document
+from mfagap.detect.load import find, load_all
+from mfagap.engines.dialects import DIALECTS, asking, document
 
 FOLDER = Path(__file__).parent / "golden"
 
 
-def file(dialect: str, detection_id: str) -> Path:
-    """Return where the query of a detection in one dialect is kept."""
-    return FOLDER / dialect / f"{detection_id}.sql"
+EVERY = [
+    (dialect, detection.id, step)
+    for detection in load_all()
+    for step in (None, *(step.id for step in asking(detection)))
+    for dialect in DIALECTS
+]
+"""Every query in every dialect: dialect, detection, and step of the runbook or None."""
+
+
+def file(dialect: str, detection_id: str, step: str | None = None) -> Path:
+    """Return where a query of a detection in one dialect is kept."""
+    return FOLDER / dialect / f"{detection_id}{f'.{step}' if step else ''}.sql"
 
 
 def write() -> None:
     """Write every file anew, and remove what is none of them."""
     wanted = {
-        file(dialect, detection.id): document(detection, dialect)
-        for detection in load_all()
-        for dialect in DIALECTS
+        file(dialect, name, step): document(find(name), dialect, step)
+        for dialect, name, step in EVERY
     }
     for other in {path for path in FOLDER.rglob("*") if path.is_file()} - wanted.keys():
         other.unlink()

@@ -1,20 +1,31 @@
 """What a detection's query becomes in each dialect: the golden files, and how they are made."""
 
 import re
-from itertools import product
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
 from tests.engines import golden
+from tests.engines.golden import EVERY
 from tests.engines.warehouse import Judged
 
 from mfagap.detect.load import find, load_all
-from mfagap.engines.dialects import DIALECTS, MEANINGS, RENAMED, document, translate
+from mfagap.engines.dialects import (
+    DIALECTS,
+    MEANINGS,
+    RENAMED,
+    STEP_MEANINGS,
+    asking,
+    document,
+    translate,
+)
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.engines.portable import Fault, faults
 from mfagap.errors import EngineError
+from mfagap.investigate.run import SESSIONS
 from mfagap.model import ContentList, Detection
 
 CLIENTS = ContentList(
@@ -24,13 +35,13 @@ JOINED = """
 SELECT e.uuid AS uuid FROM events AS e JOIN clients AS c ON e.user_agent LIKE c.pattern
 """
 
-EVERY = list(product(DIALECTS, (detection.id for detection in load_all())))
 
-
-@pytest.mark.parametrize(("dialect", "detection_id"), EVERY)
-def test_the_golden_file_is_what_is_made_now(dialect: str, detection_id: str) -> None:
-    kept = golden.file(dialect, detection_id).read_text(encoding="utf-8")
-    assert document(find(detection_id), dialect) == kept, (
+@pytest.mark.parametrize(("dialect", "detection_id", "step"), EVERY)
+def test_the_golden_file_is_what_is_made_now(
+    dialect: str, detection_id: str, step: str | None
+) -> None:
+    kept = golden.file(dialect, detection_id, step).read_text(encoding="utf-8")
+    assert document(find(detection_id), dialect, step) == kept, (
         "write them anew with `python -m tests.engines.golden`, and review what changed"
     )
 
@@ -40,12 +51,16 @@ def test_there_is_no_other_golden_file() -> None:
     assert kept == {golden.file(*one) for one in EVERY}
 
 
-@pytest.mark.parametrize(("dialect", "detection_id"), EVERY)
-def test_a_golden_file_is_portable_sql_in_its_dialect(dialect: str, detection_id: str) -> None:
-    back = _back(dialect, detection_id)
-    assert faults(back, tables={"events"}, parameters=set(MEANINGS)) == []
+@pytest.mark.parametrize(("dialect", "detection_id", "step"), EVERY)
+def test_a_golden_file_is_portable_sql_in_its_dialect(
+    dialect: str, detection_id: str, step: str | None
+) -> None:
+    back = _back(dialect, detection_id, step)
+    source = _source(find(detection_id), step)
+    tables = {"events"} if step is None else {"events", "sessions"}
+    assert faults(back, tables=tables, parameters=set(_names(detection_id, step))) == []
     placeholders = sqlglot.parse_one(back, dialect="duckdb").find_all(exp.Placeholder)
-    (query,) = duckdb.extract_statements(find(detection_id).query)
+    (query,) = duckdb.extract_statements(source)
     used = {RENAMED.get(name, name) for name in query.named_parameters}
     assert {placeholder.name for placeholder in placeholders} == used
 
@@ -57,26 +72,87 @@ def test_golden_files_read_back_answer_as_the_query(
     groups = [one for one in judged if one.query == detection.query]
     group = max(groups, key=lambda one: one.cases)
     assert group.lists == detection.lists
-    with duckdb.connect() as connection:
-        types = ", ".join(f"{name} {kind}" for name, kind in group.columns)
-        connection.execute(f"CREATE TABLE events ({types})")
-        marks = ", ".join("?" for _ in group.columns)
-        connection.executemany(f"INSERT INTO events VALUES ({marks})", group.rows)
-        engine = DuckDBEngine(connection)
+    with _holding(group) as engine:
         parameters = {RENAMED.get(name, name): value for name, value in group.parameters.items()}
         for dialect in DIALECTS:
             answer = engine.run(_back(dialect, detection.id), parameters, {})
             assert sorted(answer, key=repr) == sorted(group.answer, key=repr), dialect
 
 
-def _back(dialect: str, detection_id: str) -> str:
+@pytest.mark.parametrize("detection", load_all(), ids=lambda detection: detection.id)
+def test_golden_files_of_steps_read_back_answer_as_the_steps(
+    detection: Detection, judged: list[Judged]
+) -> None:
+    group = max((one for one in judged if one.query == detection.query), key=lambda one: one.cases)
+    assert detection.runbook is not None
+    day = 24 * 60 * 60 * 1000
+    found = [row for row in group.answer if row["skip_reason"] is None]
+    starts = [(row["uuid"], int(str(row["event_ms"])), row["mfa_event"]) for row in found]
+    sessions = ContentList(
+        SESSIONS, tuple((uuid, ms, ms - 30 * day, ms + day, mfa) for uuid, ms, mfa in starts)
+    )
+    parameters = {
+        **detection.runbook.parameters,
+        "from": min(ms for _, ms, _ in starts) - 30 * day,
+        "to": max(ms for _, ms, _ in starts) + day,
+        "chain_ms": detection.chain_s * 1000,
+        "cap_ms": detection.runbook.cap_s * 1000,
+    }
+    lists = {**detection.lists, **detection.runbook.lists, "sessions": sessions}
+    with _holding(group) as engine:
+        renamed = {RENAMED.get(name, name): value for name, value in parameters.items()}
+        for step in asking(detection):
+            answer = engine.run(_source(detection, step.id), parameters, lists)
+            assert len({row["answer"] for row in answer}) > 1, step.id
+            for dialect in DIALECTS:
+                back = engine.run(
+                    _back(dialect, detection.id, step.id), renamed, {"sessions": sessions}
+                )
+                assert sorted(back, key=repr) == sorted(answer, key=repr), (step.id, dialect)
+
+
+@contextmanager
+def _holding(group: Judged) -> Generator[DuckDBEngine]:
+    """Yield an engine that holds the events of ``group``."""
+    with duckdb.connect() as connection:
+        types = ", ".join(f"{name} {kind}" for name, kind in group.columns)
+        connection.execute(f"CREATE TABLE events ({types})")
+        marks = ", ".join("?" for _ in group.columns)
+        connection.executemany(f"INSERT INTO events VALUES ({marks})", group.rows)
+        yield DuckDBEngine(connection)
+
+
+def _source(detection: Detection, step: str | None) -> str:
+    """Return the query that a golden file is made of."""
+    if step is None:
+        return detection.query
+    (query,) = (one.query for one in asking(detection) if one.id == step)
+    assert query is not None
+    return query
+
+
+def _names(detection_id: str, step: str | None) -> list[str]:
+    """Return the parameters that a golden file may have."""
+    if step is None:
+        return list(MEANINGS)
+    runbook = find(detection_id).runbook
+    assert runbook is not None
+    return [*STEP_MEANINGS, *runbook.parameters]
+
+
+def _back(dialect: str, detection_id: str, step: str | None = None) -> str:
     """Return a golden file, parsed in its dialect, as DuckDB's SQL without what dialects need."""
     detection = find(detection_id)
-    text = golden.file(dialect, detection_id).read_text(encoding="utf-8")
-    query = sqlglot.parse_one(_named(text, dialect), dialect=dialect, into=exp.Select)
-    lists = [cte for cte in query.ctes if cte.alias in detection.lists]
-    read = {table.name for table in sqlglot.parse_one(detection.query).find_all(exp.Table)}
-    assert [cte.alias for cte in lists] == [name for name in detection.lists if name in read]
+    text = golden.file(dialect, detection_id, step).read_text(encoding="utf-8")
+    named = _named(text, dialect, _names(detection_id, step))
+    query = sqlglot.parse_one(named, dialect=dialect, into=exp.Select)
+    known = dict(detection.lists)
+    if step is not None and detection.runbook is not None:
+        known |= detection.runbook.lists
+    lists = [cte for cte in query.ctes if cte.alias in known]
+    source = sqlglot.parse_one(_source(detection, step), dialect="duckdb")
+    read = {table.name for table in source.find_all(exp.Table)}
+    assert [cte.alias for cte in lists] == [name for name in known if name in read]
     for cast in [cast for cte in lists for cast in cte.find_all(exp.Cast)]:
         cast.replace(cast.this)
     if dialect == "clickhouse":
@@ -91,12 +167,13 @@ def _back(dialect: str, detection_id: str) -> str:
     return query.sql(dialect="duckdb")
 
 
-def _named(text: str, dialect: str) -> str:
+def _named(text: str, dialect: str, parameters: list[str]) -> str:
     """Return ``text`` as the driver sends it, with names for its values."""
     if DIALECTS[dialect].doubled:
-        return text % {name: f":{name}" for name in MEANINGS}
+        return text % {name: f":{name}" for name in parameters}
     if dialect == "trino":
-        names = iter(re.findall(r"^--   (\w+)$", text, re.MULTILINE))
+        _, _, ordered = text.partition("in this order:")
+        names = iter(re.findall(r"^--   (\w+)$", ordered, re.MULTILINE))
         named = re.sub(r"\?", lambda _: f":{next(names)}", text)
         assert list(names) == []
         return named

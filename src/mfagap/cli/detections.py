@@ -58,12 +58,16 @@ def add_to(commands: Any) -> None:
     translating = actions.add_parser(
         "sql",
         help="the query of one detection for a warehouse",
-        description="Print the query of one detection for a warehouse, with its lists inside and "
-        "its parameters as the warehouse's Python driver takes them.",
+        description="Print the query of one detection, or of a step of its runbook, for a "
+        "warehouse, with its lists inside and its parameters as the warehouse's Python driver "
+        "takes them.",
     )
     translating.add_argument("id", metavar="ID", help="as `list` prints it")
     translating.add_argument(
         "--dialect", choices=DIALECTS, default="duckdb", help="default: %(default)s"
+    )
+    translating.add_argument(
+        "--step", metavar="STEP", help="the query of this step of its runbook, as `show` names it"
     )
     _own(translating, "look in this folder too")
     translating.set_defaults(run=run_sql)
@@ -105,14 +109,15 @@ def run_sql(arguments: argparse.Namespace) -> int:
     """Print the query of one detection in a dialect.
 
     Raises:
-        UsageError: There is none of that id.
+        UsageError: There is none of that id, or it has no such step.
         EngineError: The query cannot be translated.
         MfagapError: A folder or a detection in it is off.
     """
     from mfagap.detect.load import find
     from mfagap.engines.dialects import document
 
-    sql = document(find(arguments.id, arguments.detections), arguments.dialect)
+    detection = find(arguments.id, arguments.detections)
+    sql = document(detection, arguments.dialect, arguments.step)
     for line in sql.removesuffix("\n").split("\n"):
         show(line)
     return 0

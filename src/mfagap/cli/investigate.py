@@ -32,7 +32,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "session",
         metavar="SESSION_ID|EVENT_UUID",
-        help="externalSessionId of the sign-in, or uuid of it, of its factor or policy event",
+        help="an externalSessionId of the session, its first or a later one, or the uuid of an "
+        "event of it",
     )
     parser.add_argument(
         "--logs",
@@ -87,16 +88,16 @@ def run(arguments: argparse.Namespace) -> int:
         outputs=[path for path in (arguments.output, arguments.history) if path],
         settings=configured,
         detections=arguments.detections,
+        session=arguments.session,
         investigated=lambda _finding: True,  # an earlier session may be an unresolved alert
     )
     with progress.drawn("reading", quiet=arguments.quiet, in_bytes=True) as told:
         result = scan(request, told)
-    meant = [finding for finding in result.findings if _means(finding, arguments.session)]
+    name = arguments.session
+    meant = [finding for finding in result.findings if _is_named(finding, name)]
+    meant = meant or [finding for finding in result.findings if finding.uuid in result.meant]
     if not meant:
-        raise UsageError(
-            f"{arguments.session!r} is the session id or event of none of the "
-            f"{len(result.findings):,} legacy sign-ins in the log"
-        )
+        raise UsageError(_nothing(name, result))
     alone = replace(result, findings=tuple(meant))
     output.write(alone, MfaStatus, arguments, no_color=configured.no_color, explained=True)
     if not arguments.quiet:
@@ -107,13 +108,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _means(finding: "Finding", name: str) -> bool:
-    """Return whether ``name`` is the session's id, or an event that the finding names."""
+def _is_named(finding: "Finding", name: str) -> bool:
+    """Return whether ``name`` is the session's first id, or an event that the finding names."""
     return name in (
         finding.alert_context.external_session_id,
         finding.uuid,
         finding.mfa_event,
         finding.policy.event,
+    )
+
+
+def _nothing(name: str, result: "ScanResult") -> str:
+    """Return why no sign-in can be investigated."""
+    if result.meant:
+        return (
+            f"{name!r} leads to a sign-in that did not come in through the legacy API, or that "
+            "names no user or session: there is nothing to investigate"
+        )
+    return (
+        f"{name!r} is the session id or event of none of the {len(result.findings):,} legacy "
+        "sign-ins in the log"
     )
 
 

@@ -1,7 +1,7 @@
-"""A detection's query in the SQL of a warehouse, with its lists inside and its parameters bound.
+"""A detection's queries in the SQL of a warehouse, with the lists inside and the parameters bound.
 
-sqlglot translates; what it leaves to the engine's defaults is settled here. The only table that a
-translation reads is ``events``: docs/dialects.md tells how to run one.
+sqlglot translates; what it leaves to the engine's defaults is settled here. A translation reads the
+table ``events``, and a runbook's step also ``sessions``: docs/dialects.md tells how to run one.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
-from mfagap.errors import EngineError
-from mfagap.model import ContentList, Detection
+from mfagap.errors import EngineError, UsageError
+from mfagap.model import ContentList, Detection, Step
 
 RENAMED = {"from": "from_ms", "to": "to_ms"}
 """Parameters whose names are reserved words, which not every engine takes after its mark."""
@@ -26,7 +26,15 @@ MEANINGS = {
     "before_ms": "how far back devices and identity providers are remembered",
     "after_ms": "how long after a start a later second factor is still noted",
 }
-"""Every parameter of a translation, in words."""
+"""Every parameter of a detection's query, in words."""
+
+STEP_MEANINGS = {
+    "from_ms": "the log from this time on is looked at",
+    "to_ms": "the log up to this time is looked at",
+    "chain_ms": MEANINGS["chain_ms"],
+    "cap_ms": "how long after a start an act belongs to it",
+}
+"""The parameters of every runbook's steps, in words; those of its own stand in runbook.yml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,28 +121,65 @@ def translate(sql: str, lists: Mapping[str, ContentList], dialect: str) -> Trans
     return _marked(text, DIALECTS[dialect])
 
 
-def document(detection: Detection, dialect: str) -> str:
+def document(detection: Detection, dialect: str, step: str | None = None) -> str:
     """Return ``detection``'s query in ``dialect``, under a comment that tells its parameters.
 
+    Args:
+        detection: Whose.
+        dialect: A name in ``DIALECTS``.
+        step: The step of its runbook whose query it is; None for the detection's own.
+
     Raises:
+        UsageError: The runbook has no such step, or the step no query.
         EngineError: See ``translate``.
     """
+    if step is None:
+        title, made, sql, lists = detection.id, "", detection.query, dict(detection.lists)
+        meanings = MEANINGS
+    else:
+        title, made, sql = (
+            f"{detection.id}, {step}",
+            f" --step {step}",
+            _step_query(detection, step),
+        )
+        lists, meanings = dict(detection.lists), STEP_MEANINGS
+        if detection.runbook is not None:
+            lists |= detection.runbook.lists
+            own = {
+                name: f"{ms} by runbook.yml" for name, ms in detection.runbook.parameters.items()
+            }
+            meanings = {**STEP_MEANINGS, **own}
     engine = DIALECTS[dialect]
-    translation = translate(detection.query, detection.lists, dialect)
-    width = max(map(len, MEANINGS))
+    translation = translate(sql, lists, dialect)
+    width = max(map(len, meanings))
     lines = [
-        f"{detection.id} for {engine.title}",
-        f"Made by `mfagap detections sql {detection.id} --dialect {dialect}`.",
+        f"{title} for {engine.title}",
+        f"Made by `mfagap detections sql {detection.id}{made} --dialect {dialect}`.",
         f"Parameters ({engine.driver}), BIGINT, times in UTC epoch milliseconds:",
         *(
             f"  {name:{width}}  {meaning}"
-            for name, meaning in MEANINGS.items()
+            for name, meaning in meanings.items()
             if name in translation.parameters
         ),
     ]
     if engine.by_place:
         lines += ["in this order:", *(f"  {name}" for name in translation.parameters)]
     return "".join(f"-- {line}\n" for line in lines) + translation.sql + "\n"
+
+
+def asking(detection: Detection) -> list[Step]:
+    """Return the steps of ``detection``'s runbook that have a query."""
+    steps = detection.runbook.steps if detection.runbook else ()
+    return [step for step in steps if step.query is not None]
+
+
+def _step_query(detection: Detection, name: str) -> str:
+    steps = asking(detection)
+    for step in steps:
+        if step.id == name and step.query is not None:
+            return step.query
+    there = ", ".join(step.id for step in steps) or "none"
+    raise UsageError(f"{detection.id} has no step {name!r} with a query; there are: {there}")
 
 
 def _settle(query: exp.Select) -> None:

@@ -17,6 +17,7 @@ from mfagap.detect.evaluate import Engine, evaluate
 from mfagap.detect.load import load_all
 from mfagap.engines.sandbox import Sandbox
 from mfagap.errors import EngineError, NothingReadable, SettingsError, UsageError
+from mfagap.investigate.lookup import starts_of
 from mfagap.investigate.run import Inquiry, investigate, raised
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.projection import named_in
@@ -61,6 +62,7 @@ class Request:
         outputs: Files that this call writes, which are no input.
         settings: Changes to the detections.
         detections: A folder of detections to run beside those that ship with mfagap.
+        session: A session or event whose sign-ins are asked for; see ``ScanResult.meant``.
         investigated: Which findings the runbook is run on; None for none.
     """
 
@@ -73,6 +75,7 @@ class Request:
     outputs: Sequence[Path] = ()
     settings: Settings = field(default_factory=Settings)
     detections: Path | None = None
+    session: str | None = None
     investigated: Callable[[Finding], bool] | None = lambda found: found.mfa_status != MfaStatus.MFA
 
 
@@ -110,6 +113,8 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         slot = _slot(request, oldest, now_ms)
         sandbox = Sandbox(lake.connection)  # from here on the database reads no file
         judged = [_judged(detection, sandbox, slot, request) for detection in detections]
+        name = request.session
+        meant = frozenset[str]() if name is None else starts_of(name, sandbox)
     investigations = {
         (investigation.detection, uuid): investigation
         for _, run in judged
@@ -133,6 +138,7 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         ignored=found.ignored,
         now_ms=now_ms,
         unseen=unseen,
+        meant=meant,
     )
 
 

@@ -59,7 +59,7 @@ known AS (
   FROM subjects AS s
   JOIN asked AS a ON a.start_uuid = s.start_uuid
   JOIN days AS d ON d.what = a.what AND d.user_id = a.user_id AND d.value = a.value
-  WHERE d.last_ms >= s.from_ms AND d.first_ms <= s.start_ms
+  WHERE d.last_ms >= s.from_ms
   GROUP BY s.start_uuid
 ),
 kinds AS (

@@ -1,0 +1,575 @@
+-- okta_legacy_authn_without_mfa, factor for PostgreSQL
+-- Made by `mfagap detections sql okta_legacy_authn_without_mfa --step factor --dialect postgres`.
+-- Parameters (psycopg), BIGINT, times in UTC epoch milliseconds:
+--   from_ms   the log from this time on is looked at
+--   to_ms     the log up to this time is looked at
+--   chain_ms  how long before a start its chain may begin
+--   cap_ms    how long after a start an act belongs to it
+WITH session_uses AS (
+  SELECT
+    CAST('user.authentication.sso' AS TEXT) AS pattern,
+    CAST('access' AS TEXT) AS kind
+  UNION ALL
+  SELECT
+    'user.session.access_admin_app',
+    'access'
+  UNION ALL
+  SELECT
+    'app.oauth2.%%token.grant%%',
+    'access'
+  UNION ALL
+  SELECT
+    'user.session.impersonation.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'app.oauth2.client.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'app.oauth2.client.privilege.grant',
+    'act'
+  UNION ALL
+  SELECT
+    'app.oauth2.credentials.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.api_token.create',
+    'act'
+  UNION ALL
+  SELECT
+    'user.mfa.factor.activate',
+    'act'
+  UNION ALL
+  SELECT
+    'user.mfa.factor.deactivate',
+    'act'
+  UNION ALL
+  SELECT
+    'user.mfa.factor.reset_all',
+    'act'
+  UNION ALL
+  SELECT
+    'user.mfa.factor.update',
+    'act'
+  UNION ALL
+  SELECT
+    'user.account.privilege.grant',
+    'act'
+  UNION ALL
+  SELECT
+    'user.account.update_password',
+    'act'
+  UNION ALL
+  SELECT
+    'user.account.reset_password',
+    'act'
+  UNION ALL
+  SELECT
+    'user.account.update_primary_email',
+    'act'
+  UNION ALL
+  SELECT
+    'user.account.update_secondary_email',
+    'act'
+  UNION ALL
+  SELECT
+    'user.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'group.user_membership.add',
+    'act'
+  UNION ALL
+  SELECT
+    'group.privilege.grant',
+    'act'
+  UNION ALL
+  SELECT
+    'application.user_membership.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'application.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'application.policy.sign_on.update',
+    'act'
+  UNION ALL
+  SELECT
+    'application.policy.sign_on.rule.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'group.application_assignment.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'event_hook.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'iam.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'policy.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'policy.rule.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'zone.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.idp.lifecycle.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.log_stream.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'system.mfa.factor.%%',
+    'act'
+  UNION ALL
+  SELECT
+    'security.authenticator.lifecycle.%%',
+    'act'
+), related AS (
+  WITH spelled AS (
+    SELECT
+      e.uuid,
+      e.event_ms,
+      LOWER(e.event_type) AS event_type,
+      UPPER(e.outcome_result) AS outcome,
+      CASE
+        WHEN LOWER(e.actor_type) = 'systemprincipal'
+        THEN e.target_id
+        ELSE COALESCE(e.actor_id, e.actor_login)
+      END AS user_id,
+      e.target_id,
+      e.target_name,
+      e.client_ip,
+      e.dt_hash,
+      e.session_id,
+      e.root_session_id,
+      e.transaction_id,
+      e.request_id,
+      e.authn_request_id,
+      e.api_token_id,
+      e.root_api_token_id,
+      e.factor,
+      e.policy_kind,
+      e.rule_name
+    FROM events AS e
+    WHERE
+      e.event_ms >= %(from_ms)s AND e.event_ms <= %(to_ms)s
+  ), subjects AS (
+    SELECT
+      s.start_uuid AS start_uuid,
+      s.start_ms AS start_ms,
+      s.to_ms AS to_ms,
+      e.user_id AS user_id,
+      e.client_ip AS client_ip,
+      e.dt_hash AS dt_hash,
+      e.session_id AS session_id,
+      e.root_session_id AS root_session_id,
+      e.transaction_id AS transaction_id,
+      e.request_id AS request_id,
+      e.authn_request_id AS authn_request_id
+    FROM sessions AS s
+    JOIN spelled AS e
+      ON e.uuid = s.start_uuid
+  ), own AS (
+    SELECT
+      e.*
+    FROM spelled AS e
+    WHERE
+      e.user_id IN (
+        SELECT
+          s.user_id
+        FROM subjects AS s
+      )
+  ), acts AS (
+    SELECT
+      e.uuid AS uuid,
+      e.event_ms AS event_ms,
+      e.user_id AS user_id,
+      e.target_id AS target_id,
+      e.client_ip AS client_ip,
+      e.dt_hash AS dt_hash,
+      e.api_token_id AS api_token_id,
+      e.root_api_token_id AS root_api_token_id
+    FROM spelled AS e
+    JOIN session_uses AS u
+      ON e.event_type LIKE u.pattern
+    WHERE
+      u.kind = 'act' AND e.outcome = 'SUCCESS'
+    GROUP BY
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.target_id,
+      e.client_ip,
+      e.dt_hash,
+      e.api_token_id,
+      e.root_api_token_id
+  ), telling AS (
+    SELECT
+      e.*
+    FROM spelled AS e
+    WHERE
+      e.uuid IN (
+        SELECT
+          a.uuid
+        FROM acts AS a
+      )
+      OR e.event_type = 'policy.evaluate_sign_on'
+      OR e.event_type = 'user.authentication.auth_via_mfa'
+      OR e.event_type LIKE 'user.mfa.okta_verify.deny_push%%'
+  ), subject_keys AS (
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      1 AS strength,
+      s.session_id AS id
+    FROM subjects AS s
+    UNION ALL
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      2 AS strength,
+      s.root_session_id AS id
+    FROM subjects AS s
+    UNION ALL
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      2 AS strength,
+      s.session_id AS id
+    FROM subjects AS s
+    UNION ALL
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      3 AS strength,
+      s.transaction_id AS id
+    FROM subjects AS s
+    UNION ALL
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      3 AS strength,
+      s.request_id AS id
+    FROM subjects AS s
+    UNION ALL
+    SELECT
+      s.start_uuid,
+      s.user_id,
+      3 AS strength,
+      s.authn_request_id AS id
+    FROM subjects AS s
+  ), event_keys AS (
+    SELECT
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.session_id,
+      1 AS strength,
+      e.session_id AS id
+    FROM own AS e
+    UNION ALL
+    SELECT
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.session_id,
+      2 AS strength,
+      e.root_session_id AS id
+    FROM own AS e
+    UNION ALL
+    SELECT
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.session_id,
+      3 AS strength,
+      e.transaction_id AS id
+    FROM own AS e
+    UNION ALL
+    SELECT
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.session_id,
+      3 AS strength,
+      e.request_id AS id
+    FROM own AS e
+    UNION ALL
+    SELECT
+      e.uuid,
+      e.event_ms,
+      e.user_id,
+      e.session_id,
+      3 AS strength,
+      e.authn_request_id AS id
+    FROM own AS e
+  ), lent_ids AS (
+    SELECT
+      k.user_id,
+      k.strength,
+      k.id,
+      k.session_id,
+      MAX(k.event_ms) AS event_ms
+    FROM event_keys AS k
+    GROUP BY
+      k.user_id,
+      k.strength,
+      k.id,
+      k.session_id
+  ), tied_ids AS (
+    SELECT
+      k.start_uuid AS start_uuid,
+      k.user_id AS user_id,
+      l.session_id AS id
+    FROM subject_keys AS k
+    JOIN subjects AS s
+      ON s.start_uuid = k.start_uuid
+    JOIN lent_ids AS l
+      ON l.strength = k.strength AND l.id = k.id AND l.user_id = k.user_id
+    WHERE
+      l.event_ms >= s.start_ms - %(chain_ms)s
+    GROUP BY
+      k.start_uuid,
+      k.user_id,
+      l.session_id
+  ), telling_keys AS (
+    SELECT
+      k.uuid,
+      k.user_id,
+      k.strength,
+      k.id
+    FROM event_keys AS k
+    WHERE
+      k.uuid IN (
+        SELECT
+          e.uuid
+        FROM telling AS e
+      )
+  ), linked AS (
+    SELECT
+      k.start_uuid AS start_uuid,
+      l.uuid AS uuid,
+      k.strength AS strength
+    FROM subject_keys AS k
+    JOIN telling_keys AS l
+      ON l.strength = k.strength AND l.id = k.id AND l.user_id = k.user_id
+    UNION ALL
+    SELECT
+      t.start_uuid AS start_uuid,
+      k.uuid AS uuid,
+      4 AS strength
+    FROM tied_ids AS t
+    JOIN telling_keys AS k
+      ON k.id = t.id AND k.user_id = t.user_id
+    WHERE
+      k.strength <= 2
+  ), created_tokens AS (
+    SELECT
+      l.start_uuid AS start_uuid,
+      e.target_id AS id
+    FROM linked AS l
+    JOIN subjects AS s
+      ON s.start_uuid = l.start_uuid
+    JOIN telling AS e
+      ON e.uuid = l.uuid
+    WHERE
+      e.event_type = 'system.api_token.create' AND e.event_ms >= s.start_ms
+    GROUP BY
+      l.start_uuid,
+      e.target_id
+  ), ties AS (
+    SELECT
+      l.start_uuid AS start_uuid,
+      l.uuid AS uuid,
+      l.strength AS strength
+    FROM linked AS l
+    UNION ALL
+    SELECT
+      t.start_uuid AS start_uuid,
+      e.uuid AS uuid,
+      5 AS strength
+    FROM created_tokens AS t
+    JOIN acts AS e
+      ON e.api_token_id = t.id
+    UNION ALL
+    SELECT
+      t.start_uuid AS start_uuid,
+      e.uuid AS uuid,
+      5 AS strength
+    FROM created_tokens AS t
+    JOIN acts AS e
+      ON e.root_api_token_id = t.id
+    UNION ALL
+    SELECT
+      s.start_uuid AS start_uuid,
+      e.uuid AS uuid,
+      CASE
+        WHEN e.client_ip = s.client_ip
+        THEN 6
+        WHEN e.dt_hash = s.dt_hash
+        THEN 7
+        ELSE 8
+      END AS strength
+    FROM subjects AS s
+    JOIN acts AS e
+      ON e.user_id = s.user_id
+    WHERE
+      e.event_ms >= s.start_ms AND e.event_ms <= s.start_ms + %(cap_ms)s
+    UNION ALL
+    SELECT
+      s.start_uuid AS start_uuid,
+      e.uuid AS uuid,
+      9 AS strength
+    FROM subjects AS s
+    JOIN acts AS e
+      ON e.target_id = s.user_id
+    WHERE
+      e.event_ms >= s.start_ms AND e.event_ms <= s.start_ms + %(cap_ms)s
+  ), strongest AS (
+    SELECT
+      t.start_uuid AS start_uuid,
+      t.uuid AS uuid,
+      MIN(t.strength) AS strength,
+      s.start_ms AS start_ms,
+      s.from_ms AS from_ms,
+      s.to_ms AS to_ms,
+      s.mfa_event AS mfa_event
+    FROM ties AS t
+    JOIN sessions AS s
+      ON s.start_uuid = t.start_uuid
+    GROUP BY
+      t.start_uuid,
+      t.uuid,
+      s.start_ms,
+      s.from_ms,
+      s.to_ms,
+      s.mfa_event
+  )
+  SELECT
+    g.start_uuid AS start_uuid,
+    g.start_ms AS start_ms,
+    g.mfa_event AS mfa_event,
+    g.strength AS strength,
+    CASE g.strength
+      WHEN 1
+      THEN 'session'
+      WHEN 2
+      THEN 'root'
+      WHEN 3
+      THEN 'transaction'
+      WHEN 4
+      THEN 'tied_session'
+      WHEN 5
+      THEN 'api_token'
+      WHEN 6
+      THEN 'actor_address'
+      WHEN 7
+      THEN 'actor_device'
+      WHEN 8
+      THEN 'actor'
+      WHEN 9
+      THEN 'target'
+    END AS tier,
+    e.uuid AS uuid,
+    e.event_ms AS event_ms,
+    e.event_type AS event_type,
+    e.outcome AS outcome,
+    CASE WHEN a.uuid IS NOT NULL THEN 1 END AS is_act,
+    e.target_name AS target_name,
+    e.factor AS factor,
+    e.policy_kind AS policy_kind,
+    e.rule_name AS rule_name
+  FROM strongest AS g
+  JOIN telling AS e
+    ON e.uuid = g.uuid
+  LEFT JOIN acts AS a
+    ON a.uuid = g.uuid
+  WHERE
+    e.event_ms >= g.from_ms AND e.event_ms <= g.to_ms
+), chain AS (
+  SELECT
+    r.*
+  FROM related AS r
+  WHERE
+    r.strength <= 3
+), policies AS (
+  SELECT
+    c.*
+  FROM chain AS c
+  WHERE
+    c.event_type = 'policy.evaluate_sign_on' AND c.policy_kind = 'session'
+), answers AS (
+  SELECT
+    p.start_uuid AS start_uuid,
+    'policy' AS answer,
+    p.tier AS tier,
+    p.uuid AS event_uuid,
+    p.event_ms AS event_ms,
+    NULL AS amount,
+    p.outcome || ' by ' || COALESCE(p.rule_name, 'an unnamed rule') AS detail
+  FROM policies AS p
+  UNION ALL
+  SELECT
+    s.start_uuid AS start_uuid,
+    'no_policy_event' AS answer,
+    NULL AS tier,
+    NULL AS event_uuid,
+    s.start_ms AS event_ms,
+    NULL AS amount,
+    NULL AS detail
+  FROM sessions AS s
+  LEFT JOIN policies AS p
+    ON p.start_uuid = s.start_uuid
+  WHERE
+    p.start_uuid IS NULL
+  UNION ALL
+  SELECT
+    c.start_uuid AS start_uuid,
+    CASE
+      WHEN c.uuid = c.mfa_event
+      THEN 'second_factor'
+      WHEN c.outcome = 'SUCCESS'
+      THEN 'other_factor'
+      ELSE 'factor_not_passed'
+    END AS answer,
+    c.tier AS tier,
+    c.uuid AS event_uuid,
+    c.event_ms AS event_ms,
+    NULL AS amount,
+    COALESCE(c.factor, 'a factor') || ', ' || COALESCE(c.outcome, 'no outcome') AS detail
+  FROM chain AS c
+  WHERE
+    c.event_type = 'user.authentication.auth_via_mfa'
+  UNION ALL
+  SELECT
+    c.start_uuid AS start_uuid,
+    'push_denied' AS answer,
+    c.tier AS tier,
+    c.uuid AS event_uuid,
+    c.event_ms AS event_ms,
+    NULL AS amount,
+    NULL AS detail
+  FROM chain AS c
+  WHERE
+    c.event_type LIKE 'user.mfa.okta_verify.deny_push%%'
+)
+SELECT
+  a.*
+FROM answers AS a
