@@ -126,16 +126,20 @@ CASES = (
             "target_id": "u",
             "target_login": "ada@example.com",
             "target_name": "Ada",
+            "other_target_name": "Payroll",
         },
         target=[
-            {"id": "a", "type": "AppInstance"},
+            {"id": "a", "type": "AppInstance", "displayName": "Payroll"},
             {"id": "u", "type": "User", "alternateId": "ada@example.com", "displayName": "Ada"},
         ],
     ),
     case(
         "target-first",
-        {"target_type": "AppInstance", "target_id": "a", "target_login": None},
-        target=[{"id": "a", "type": "AppInstance"}, {"id": "b", "type": "AppUser"}],
+        {"target_type": "AppInstance", "target_id": "a", "other_target_name": None},
+        target=[
+            {"id": "a", "type": "AppInstance", "displayName": "A"},
+            {"id": "b", "type": "AppUser"},
+        ],
     ),
     case("target-none", {"target_type": None, "target_id": None}, target=[]),
     case("idp-issuer", {"idp_id": "0oaI"}, authenticationContext__issuer={"id": "0oaI"}),

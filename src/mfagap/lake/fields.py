@@ -95,6 +95,7 @@ DERIVED: Mapping[str, tuple[Path, ...]] = {
     "idp_id": (("authenticationContext", "issuer", "id"), TARGET),
     **dict.fromkeys(("policy_kind", "policy_id", "policy_name", "rule_id", "rule_name"), (TARGET,)),
     **dict.fromkeys(("target_type", "target_id", "target_login", "target_name"), (TARGET,)),
+    "other_target_name": (TARGET,),
     "targets": (TARGET,),
     "debug_data": (DEBUG_DATA,),
 }

@@ -343,6 +343,7 @@ def expressions(paths: Sequence[Path]) -> dict[str, str]:
         "target_id": _id("target_id"),
         "target_login": _id("target_login"),
         "target_name": "target.displayName",
+        "other_target_name": "CASE WHEN lower(target.type) = 'user' THEN other.displayName END",
         "targets": at(TARGET),
         "debug_data": at(DEBUG_DATA),
         "raw": "NULL::VARCHAR",
@@ -372,10 +373,11 @@ SELECT
   {listed}
 FROM (
 SELECT
-  targets, target, policy, rule, {once}
+  targets, target, other, policy, rule, {once}
 FROM (
   SELECT targets, {values},
          coalesce({_target("user")}, targets[1]) AS target,
+         list_filter(targets, lambda t: lower(t.type) <> 'user')[1] AS other,
          {_target("policyentity")} AS policy,
          {_target("policyrule", "rule")} AS rule,
          {_target("identityprovider")} AS idp

@@ -155,6 +155,7 @@ WITH session_uses AS (
       END AS user_id,
       e.target_id,
       e.target_name,
+      e.other_target_name,
       e.client_ip,
       e.dt_hash,
       e.session_id,
@@ -493,6 +494,7 @@ WITH session_uses AS (
     e.outcome AS outcome,
     CASE WHEN a.uuid IS NOT NULL THEN 1 END AS is_act,
     e.target_name AS target_name,
+    e.other_target_name AS other_target_name,
     e.factor AS factor,
     e.policy_kind AS policy_kind,
     e.rule_name AS rule_name

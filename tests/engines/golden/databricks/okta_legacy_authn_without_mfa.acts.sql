@@ -154,6 +154,7 @@ WITH session_uses AS (
     END AS user_id,
     e.target_id,
     e.target_name,
+    e.other_target_name,
     e.client_ip,
     e.dt_hash,
     e.session_id,
@@ -492,6 +493,7 @@ WITH session_uses AS (
     e.outcome AS outcome,
     CASE WHEN a.uuid IS NOT NULL THEN 1 END AS is_act,
     e.target_name AS target_name,
+    e.other_target_name AS other_target_name,
     e.factor AS factor,
     e.policy_kind AS policy_kind,
     e.rule_name AS rule_name
@@ -523,7 +525,7 @@ SELECT
   r.uuid AS event_uuid,
   r.event_ms AS event_ms,
   NULL AS amount,
-  r.event_type || COALESCE(' (' || r.target_name || ')', '') AS detail
+  r.event_type || COALESCE(' (' || r.target_name || COALESCE(', ' || r.other_target_name, '') || ')', '') AS detail
 FROM related AS r
 LEFT JOIN factors AS f
   ON f.start_uuid = r.start_uuid

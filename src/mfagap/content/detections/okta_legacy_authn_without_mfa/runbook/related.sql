@@ -21,9 +21,9 @@ spelled AS (
     e.uuid, e.event_ms, LOWER(e.event_type) AS event_type, UPPER(e.outcome_result) AS outcome,
     CASE WHEN LOWER(e.actor_type) = 'systemprincipal' THEN e.target_id
          ELSE COALESCE(e.actor_id, e.actor_login) END AS user_id,
-    e.target_id, e.target_name, e.client_ip, e.dt_hash, e.session_id, e.root_session_id,
-    e.transaction_id, e.request_id, e.authn_request_id, e.api_token_id, e.root_api_token_id,
-    e.factor, e.policy_kind, e.rule_name
+    e.target_id, e.target_name, e.other_target_name, e.client_ip, e.dt_hash, e.session_id,
+    e.root_session_id, e.transaction_id, e.request_id, e.authn_request_id, e.api_token_id,
+    e.root_api_token_id, e.factor, e.policy_kind, e.rule_name
   FROM events AS e
   WHERE e.event_ms >= $from AND e.event_ms <= $to
 ),
@@ -168,6 +168,7 @@ SELECT
     WHEN 7 THEN 'actor_device' WHEN 8 THEN 'actor' WHEN 9 THEN 'target' END AS tier,
   e.uuid AS uuid, e.event_ms AS event_ms, e.event_type AS event_type, e.outcome AS outcome,
   CASE WHEN a.uuid IS NOT NULL THEN 1 END AS is_act, e.target_name AS target_name,
+  e.other_target_name AS other_target_name,
   e.factor AS factor, e.policy_kind AS policy_kind, e.rule_name AS rule_name
 FROM strongest AS g
 JOIN telling AS e ON e.uuid = g.uuid
