@@ -76,7 +76,8 @@ def test_a_name_of_nothing_is_a_usage_error(run: Run, log: Path, name: str) -> N
     done = run("investigate", name, "--logs", log)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        f"mfagap: {name!r} is the session id or event of none of the 4 legacy sign-ins in the log\n"
+        f"mfagap: {name!r} is the session id or event of none of the 4 legacy sign-ins in the log; "
+        "`mfagap scan --explain --all` tells the id of each\n"
     )
 
 
@@ -111,6 +112,7 @@ def test_what_it_prints(run: Run, log: Path) -> None:
     assert table.splitlines()[1].startswith("critical  true_positive  single_factor  high  2026-")
     assert " ".join(explained.split()).startswith(
         "2026-03-02T09:00:00.000Z ada@example.com from 192.0.2.10, session 102ada "
+        "single_factor, confidence high, noted: factor_enrolled; policy: ALLOW: Default Rule "
         f"true_positive, critical {REASON} client: Who signed in, with which client, "
     )
     assert "  acts: What did it do, from the start to now, that keeps or widens access?\n" in (
@@ -133,6 +135,15 @@ def test_every_format_tells_the_verdict(run: Run, log: Path, tmp_path: Path, nam
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert "true_positive" in text
     assert "joy@example.com" not in text
+
+
+def test_only_the_session_is_counted(run: Run, log: Path) -> None:
+    done = run("investigate", "102gus", "--logs", log, "--format", "json")
+    document = json.loads(done.out)
+    told = document["summary"]
+    assert {word: n for word, n in told["mfa_status"].items() if n} == {"mfa": 1}
+    assert (told["alerts"], told["verdicts"]) == (0, {"false_positive": 1})
+    assert [line["uuid"] for line in document["findings"]] == ["gus-start"]
 
 
 def test_json_holds_the_evidence(run: Run, log: Path) -> None:

@@ -13,7 +13,7 @@ from tests.report.schema import validated_document, validated_lines
 
 COUNTS = (
     "Legacy sessions: 2 single_factor, 2 challenged, 1 unsettled, 1 step_up, 1 explained, 1 mfa. "
-    "Alerts: 4. Verdicts: 2 suspicious, 5 insufficient_data. "
+    "Alerts: 4. Verdicts on 7 of them: 2 suspicious, 5 insufficient_data. "
     "Never fire: 1 with no session id, 1 with no user.\n"
 )
 READ = "Read 24 events from 1 file, 2026-03-02T09:00:00.000Z to 2026-03-02T09:20:00.060Z.\n"
@@ -282,6 +282,7 @@ def test_nothing_readable_in_an_empty_folder(run: Run, tmp_path: Path) -> None:
         (["scan"], "the following arguments are required: PATH"),
         (["mystery"], "invalid choice: 'mystery'"),
         (["scan", ".", "--mystery"], "unrecognized arguments: --mystery"),
+        (["scan", ".", "--sinc", "7d"], "unrecognized arguments: --sinc"),
         (["scan", ".", "--format", "pdf"], "--format: invalid choice: 'pdf'"),
         (["scan", "absent.ndjson"], "no such file or folder: 'absent.ndjson'"),
         (["scan", "absent-*.ndjson"], "no file matches 'absent-*.ndjson'"),

@@ -59,7 +59,7 @@ def test_a_verdict_raises_the_severity_and_the_alert(run: Run, abused: Path) -> 
     done = run("scan", abused, "--fail-on", "critical")
     assert done.code == 10
     assert done.out.splitlines()[1].startswith("critical  true_positive        single_factor  ")
-    assert "Alerts: 1. Verdicts: 1 true_positive, 1 insufficient_data.\n" in done.err
+    assert "Alerts: 1. Verdicts on 2 of them: 1 true_positive, 1 insufficient_data.\n" in done.err
     assert _lines(run, abused)["ada-start"]["severity"] == "critical"
 
 

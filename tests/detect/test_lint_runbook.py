@@ -18,7 +18,7 @@ FACTS = (
     "short_window, signal, single_factor, step_up, strong_act, unresolved_alert, unsettled, "
     "weak_act"
 )
-PARAMETERS = "$cap_ms, $chain_ms, $from, $spray_ms, $to"
+PARAMETERS = "$cap_ms, $chain_ms, $from, $known_ms, $spray_ms, $to"
 FIRST = 3
 """The line of the first key, and so of all of it."""
 

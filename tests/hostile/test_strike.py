@@ -146,7 +146,9 @@ def test_the_whole_hostile_set_through_every_output(
     HARMLESS[kind](found.out, said(harmless, kind, tmp_path).out if kind == "html" else "")
     assert hidden(found.err) == []
     assert max(map(len, found.err.split("\n"))) < 1000
-    assert found.err.endswith(f" Alerts: {SHOWN}. Verdicts: {SHOWN} security_risk.\n")
+    assert found.err.endswith(
+        f" Alerts: {SHOWN}. Verdicts on {SHOWN} of them: {SHOWN} security_risk.\n"
+    )
     assert found.rejects.isascii()
     assert hidden(found.rejects) == []
     rejects = [json.loads(line) for line in found.rejects.split("\n")[:-1]]

@@ -31,13 +31,14 @@ def told(*items: Evidence, found: Finding = FINDING, **changes: Any) -> list[str
 
 def step(item: Evidence) -> list[str]:
     """Return the lines about one step."""
-    return told(item)[4:]
+    return told(item)[5:]
 
 
 def test_a_whole_explanation() -> None:
     assert told(*EVIDENCE, follow_up_ms=NOON_MS + 1_800_000) == [
         "",
         "2026-01-15T12:00:00.000Z  ada@example.com from 192.0.2.10, session 102A",
+        "  single_factor, confidence high, noted: -; policy: ALLOW: Default Rule",
         "  true_positive, critical",
         "  It acted. [acts] An act was seen [acts: act-uuid].",
         "  Look again at 2026-01-15T12:30:00.000Z.",
@@ -60,6 +61,7 @@ def test_without_an_investigation() -> None:
     assert list(explain.lines(with_context(source_ip=None), None)) == [
         "",
         "2026-01-15T12:00:00.000Z  ada@example.com from -, session 102A",
+        "  single_factor, confidence high, noted: -; policy: ALLOW: Default Rule",
         "  not investigated",
     ]
 
@@ -81,7 +83,7 @@ def test_what_a_step_answered(item: Evidence, lines: list[str]) -> None:
 
 
 def test_long_lines_are_broken_between_words() -> None:
-    lines = told(reason="word " * 300)[3:]
+    lines = told(reason="word " * 300)[4:]
     assert all(len(line) <= explain.WIDTH for line in lines)
     assert " ".join(" ".join(lines).split()) == " ".join(["word"] * 300)
     assert lines[0].startswith("  word")

@@ -91,7 +91,8 @@ def test_counts_of_the_verdicts_by_their_weight() -> None:
     together = {key: found for one in runs for key, found in one.items()}
     assert summary.counts(result(investigations=together, skipped={"no user": 2})) == (
         "Legacy sessions: 0 single_factor, 0 challenged, 0 unsettled, 0 step_up, 0 explained, "
-        "0 mfa. Alerts: 0. Verdicts: 1 true_positive, 2 benign. Never fire: 2 with no user."
+        "0 mfa. Alerts: 0. Verdicts on 3 of them: 1 true_positive, 2 benign. "
+        "Never fire: 2 with no user."
     )
 
 

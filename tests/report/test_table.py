@@ -1,4 +1,5 @@
 import io
+import re
 import time
 from dataclasses import replace
 
@@ -35,6 +36,33 @@ def test_a_row_says_where_to_look() -> None:
         "medium - single_factor high 2026-01-15 12:00:00 ada@example.com 192.0.2.10 "
         "ALLOW: Default Rule - Chrome 131, Macintosh"
     )
+
+
+def test_a_session_is_one_line_where_there_is_no_terminal() -> None:
+    long = with_context(user_agent="x" * 300, user_email="y" * 300, source_ip="z" * 300)
+    assert len(_table(long, FINDING).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("width", "dropped"),
+    [
+        (200, ()),
+        (110, ("CLIENT", "WHY")),
+        (90, ("CLIENT", "WHY", "CONF", "POLICY")),
+        (60, ("CLIENT", "WHY", "CONF", "POLICY", "STATUS")),
+    ],
+)
+def test_a_narrow_terminal_keeps_who_and_where(
+    width: int, dropped: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", _table(FINDING, color=True))
+    header, row, *_ = text.splitlines()
+    assert [name for name in HEADER if name not in header] == [
+        name for name in HEADER if name in dropped
+    ]
+    assert "192.0.2.10" in row or width == 60
+    assert ("--explain tells them" in " ".join(text.split())) is bool(dropped)
 
 
 def test_nothing_to_show() -> None:

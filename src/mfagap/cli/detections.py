@@ -21,11 +21,15 @@ DIALECTS = (
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "detections", help="list, show, lint and translate the detections", description=__doc__
+        "detections",
+        allow_abbrev=False,
+        help="list, show, lint and translate the detections",
+        description=__doc__,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser(
         "list",
+        allow_abbrev=False,
         help="one line for each detection",
         description="Print one line for each detection: id, severity, status, title.",
     )
@@ -33,6 +37,7 @@ def add_to(commands: Any) -> None:
     listing.set_defaults(run=run_list)
     showing = actions.add_parser(
         "show",
+        allow_abbrev=False,
         help="all that an analyst wants to know of one detection",
         description="Print the catalogue page of one detection: what it finds, how often it runs, "
         "its ATT&CK pairs, false positives, blind spots, prevention and runbook.",
@@ -42,6 +47,7 @@ def add_to(commands: Any) -> None:
     showing.set_defaults(run=run_show)
     linting = actions.add_parser(
         "lint",
+        allow_abbrev=False,
         help="check detection folders",
         description="Check detection folders: schema, unknown keys, ATT&CK pairs, times, portable "
         "SQL, README and cases. Prints file:line for each problem.",
@@ -57,6 +63,7 @@ def add_to(commands: Any) -> None:
     linting.set_defaults(run=run_lint)
     translating = actions.add_parser(
         "sql",
+        allow_abbrev=False,
         help="the query of one detection for a warehouse",
         description="Print the query of one detection, or of a step of its runbook, for a "
         "warehouse, with its lists inside and its parameters as the warehouse's Python driver "

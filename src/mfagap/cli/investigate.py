@@ -11,6 +11,8 @@ from mfagap.cli.pipes import show, standard_input
 from mfagap.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mfagap.model import Finding, ScanResult
 
 DESCRIPTION = """\
@@ -25,6 +27,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "investigate",
+        allow_abbrev=False,
         help="run the runbook on one session",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     meant = meant or [finding for finding in result.findings if finding.uuid in result.meant]
     if not meant:
         raise UsageError(_nothing(name, result))
-    alone = replace(result, findings=tuple(meant))
+    alone = _alone(result, meant)
     output.write(alone, MfaStatus, arguments, no_color=configured.no_color, explained=True)
     if not arguments.quiet:
         for line in summary.notes(result):
@@ -106,6 +109,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.history:
         _remember(alone, arguments.history)
     return 0
+
+
+def _alone(result: "ScanResult", meant: "Sequence[Finding]") -> "ScanResult":
+    """Return ``result`` as if ``meant`` were all, so that no output counts others with them."""
+    from mfagap.model import MfaStatus
+
+    uuids = {finding.uuid for finding in meant}
+    return replace(
+        result,
+        findings=tuple(meant),
+        investigations={key: run for key, run in result.investigations.items() if key[1] in uuids},
+        alerts=tuple(
+            alert for alert in result.alerts if uuids & {found.uuid for found in alert.findings}
+        ),
+        counts={status: sum(found.mfa_status is status for found in meant) for status in MfaStatus},
+    )
 
 
 def _is_named(finding: "Finding", name: str) -> bool:
@@ -127,7 +146,7 @@ def _nothing(name: str, result: "ScanResult") -> str:
         )
     return (
         f"{name!r} is the session id or event of none of the {len(result.findings):,} legacy "
-        "sign-ins in the log"
+        "sign-ins in the log; `mfagap scan --explain --all` tells the id of each"
     )
 
 

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="mfagap",
+        allow_abbrev=False,
         description="Find every Okta session that came in through the legacy /api/v1/authn door "
         "without a second factor.",
         epilog=EXAMPLES + EXIT_CODES,

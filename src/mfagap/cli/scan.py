@@ -47,6 +47,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "scan",
+        allow_abbrev=False,
         help="show the sessions in a folder of logs that skipped MFA",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -79,10 +80,7 @@ def add_to(commands: Any) -> None:
     )
     output.add_to(parser)
     parser.add_argument(
-        "--rejects",
-        type=Path,
-        metavar="FILE",
-        help="write what could not be read there, whole, as NDJSON",
+        "--rejects", type=Path, metavar="FILE", help="write what could not be read, as NDJSON"
     )
     parser.add_argument(
         "--fail-on",

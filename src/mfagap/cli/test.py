@@ -18,6 +18,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "test",
+        allow_abbrev=False,
         help="run the detections' own cases",
         description="Run the cases of detections end to end: whole events in, exact findings and "
         "alerts out. Prints each case, and what differed.",

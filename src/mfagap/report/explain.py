@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from mfagap.detect.evaluate import rfc3339
-from mfagap.model import Answer, Evidence, Finding, Investigation
+from mfagap.model import Answer, Evidence, Finding, Investigation, MfaStatus
 from mfagap.report.clean import terminal
 
 WIDTH = 110
@@ -18,6 +18,11 @@ def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
     yield ""
     who = f"{terminal(context.user_email)} from {terminal(context.source_ip or '-')}"
     yield f"{context.session_start_time}  {who}, session {terminal(context.external_session_id)}"
+    yield from _wrapped(
+        f"{found.mfa_status.value}, confidence {found.confidence.value}, noted: "
+        f"{terminal(why(found), MOST_DETAIL)}; policy: {terminal(policy(found), MOST_DETAIL)}",
+        "  ",
+    )
     if investigation is None:
         yield "  not investigated"
         return
@@ -28,6 +33,26 @@ def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
         yield f"  Look again at {rfc3339(verdict.follow_up_ms)}."
     for item in investigation.evidence:
         yield from _step(item)
+
+
+def why(found: Finding) -> str:
+    """Return what explains a finding, or takes from the confidence in it; "-" for nothing."""
+    parts = [note.name for note in found.annotations]
+    if found.explanation is not None:
+        parts.insert(0, found.explanation.name)
+    if found.mfa_link is not None and found.mfa_status is not MfaStatus.SINGLE_FACTOR:
+        parts.insert(0, f"MFA by {found.mfa_link}")
+    parts += [reason for reason in found.confidence_reasons if reason not in parts]
+    return ", ".join(parts) or "-"
+
+
+def policy(found: Finding) -> str:
+    """Return what the session policy said, and which rule."""
+    said = found.policy
+    if said.event is None:
+        return "no policy event"
+    rule = said.rule_name or said.rule_id or said.policy_name or said.policy_id
+    return f"{said.result}: {rule or 'unnamed rule'}"
 
 
 def _step(item: Evidence) -> Iterator[str]:

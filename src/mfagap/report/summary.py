@@ -55,7 +55,7 @@ def counts(result: ScanResult) -> str:
     verdicts = Counter(i.verdict.verdict for i in result.investigations.values())
     if verdicts:
         told = (f"{verdicts[word]:,} {word.value}" for word in VerdictWord if verdicts[word])
-        line += f" Verdicts: {', '.join(told)}."
+        line += f" Verdicts on {len(result.investigations):,} of them: {', '.join(told)}."
     if result.skipped:
         never = ", ".join(
             f"{count:,} with {terminal(reason)}" for reason, count in result.skipped.items()

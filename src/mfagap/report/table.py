@@ -1,9 +1,10 @@
 """A table for a terminal: what a person needs to decide where to look first."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,12 +12,32 @@ from rich.text import Text
 from mfagap.model import Finding, Investigation, MfaStatus, ScanResult, Severity
 from mfagap.report import document, explain
 from mfagap.report.clean import terminal
+from mfagap.report.explain import policy, why
 
 _BROWSER = re.compile(r"\b(Edg|OPR|Chrome|Firefox|Version)/(\d+)(?!.*\b(?:Edg|OPR)/)")
 _NAMES = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
 
-PLAIN_WIDTH = 184
-"""Columns where the output is no terminal, whose width cannot be asked."""
+PLAIN_WIDTH = 1000
+"""Columns where the output is no terminal: a session is one line there, for grep and wc."""
+
+_LIMITS = {
+    "SEVERITY": 20,
+    "VERDICT": 30,
+    "STATUS": 20,
+    "CONF": 10,
+    "START (UTC)": 20,
+    "USER": 60,
+    "ADDRESS": 45,
+    "POLICY": 60,
+    "WHY": 200,
+    "CLIENT": 40,
+}
+"""The columns, and how much of a value each shows."""
+_FOLDED = ("POLICY", "WHY", "CLIENT")
+_LEAST = 16
+"""The width down to which a column that may be folded is folded."""
+_DROPPED = ("CLIENT", "WHY", "CONF", "POLICY", "STATUS")
+"""What a terminal that is too narrow does without, the first first: who and where are kept."""
 
 MOST_AGENT = 1000
 """Characters of a user agent that are looked at: the search takes time by their square."""
@@ -68,22 +89,42 @@ def render(
     if not findings:
         console.print(Text("No session to show."))
         return
+    rows = [_cells(found, result.investigation(found)) for found in findings]
+    names = _fitting(rows, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold" if color else "")
-    for name in ("SEVERITY", "VERDICT", "STATUS", "CONF", "START (UTC)", "USER", "ADDRESS"):
-        table.add_column(name, no_wrap=name not in ("USER", "ADDRESS"), overflow="fold")
-    for name in ("POLICY", "WHY", "CLIENT"):
-        table.add_column(name, overflow="fold")
-    for found in findings:
-        cells = _cells(found, result.investigation(found))
-        table.add_row(*cells, style=_STYLES[found.severity] if color else "")
+    for name in names:
+        folded = color and name in (*_FOLDED, "USER", "ADDRESS")
+        table.add_column(name, no_wrap=not folded, overflow="fold")
+    for found, row in zip(findings, rows, strict=True):
+        style = _STYLES[found.severity] if color else ""
+        table.add_row(*(Text(row[name]) for name in names), style=style)
     console.print(table)
+    if len(names) < len(_LIMITS):
+        dropped = ", ".join(name for name in _LIMITS if name not in names)
+        console.print(Text(f"The terminal is too narrow for {dropped}; --explain tells them."))
     if explained:
         for found in findings:
             for line in explain.lines(found, result.investigation(found)):
                 console.print(Text(line))
 
 
-def _cells(found: Finding, investigation: Investigation | None) -> list[Text]:
+def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """Return the columns that ``width`` has room for."""
+    names = list(_LIMITS)
+    for name in _DROPPED:
+        if sum(_width(rows, kept) for kept in names) + 2 * (len(names) - 1) <= width:
+            break
+        names.remove(name)
+    return names
+
+
+def _width(rows: Sequence[Mapping[str, str]], name: str) -> int:
+    """Return how wide the column ``name`` has to be."""
+    widest = max(cell_len(text) for text in (name, *(row[name] for row in rows)))
+    return min(widest, _LEAST) if name in _FOLDED else widest
+
+
+def _cells(found: Finding, investigation: Investigation | None) -> dict[str, str]:
     context = found.alert_context
     texts = (
         "info" if found.severity is Severity.INFORMATIONAL else found.severity.word,
@@ -93,12 +134,12 @@ def _cells(found: Finding, investigation: Investigation | None) -> list[Text]:
         context.session_start_time[:19].replace("T", " "),
         context.user_email,
         context.source_ip or "-",
-        _policy(found),
-        _why(found),
+        policy(found),
+        why(found),
         _client(context.user_agent or "-"),
     )
-    limits = (20, 30, 20, 10, 20, 60, 45, 60, 200, 40)
-    return [Text(terminal(text, limit)) for text, limit in zip(texts, limits, strict=True)]
+    cells = zip(_LIMITS.items(), texts, strict=True)
+    return {name: terminal(text, limit) for (name, limit), text in cells}
 
 
 def _verdict(investigation: Investigation | None) -> str:
@@ -109,14 +150,6 @@ def _verdict(investigation: Investigation | None) -> str:
     return verdict.verdict.value + (" …" if verdict.follow_up_ms is not None else "")
 
 
-def _policy(found: Finding) -> str:
-    policy = found.policy
-    if policy.event is None:
-        return "no policy event"
-    rule = policy.rule_name or policy.rule_id or policy.policy_name or policy.policy_id
-    return f"{policy.result}: {rule or 'unnamed rule'}"
-
-
 def _client(user_agent: str) -> str:
     """Return a browser as name, version and platform; any other client as it calls itself."""
     user_agent = user_agent[:MOST_AGENT]
@@ -125,13 +158,3 @@ def _client(user_agent: str) -> str:
     if platform is None or browser is None:
         return user_agent
     return f"{_NAMES.get(browser[1], browser[1])} {browser[2]}, {platform[1]}"
-
-
-def _why(found: Finding) -> str:
-    parts = [note.name for note in found.annotations]
-    if found.explanation is not None:
-        parts.insert(0, found.explanation.name)
-    if found.mfa_link is not None and found.mfa_status is not MfaStatus.SINGLE_FACTOR:
-        parts.insert(0, f"MFA by {found.mfa_link}")
-    parts += [reason for reason in found.confidence_reasons if reason not in parts]
-    return ", ".join(parts) or "-"
