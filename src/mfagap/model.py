@@ -388,6 +388,7 @@ class ScanResult:
         ignored: Files passed over, and why.
         now_ms: The moment as of which the log was judged.
         unseen: Events that a given NOW hides.
+        from_ms: The time from which starts were judged, where one was given.
         meant: The ``uuid`` of each sign-in, of whatever kind, that the session or event asked for
             leads to.
     """
@@ -404,6 +405,7 @@ class ScanResult:
     ignored: tuple[tuple[str, str], ...]
     now_ms: int
     unseen: int
+    from_ms: int | None = None
     meant: frozenset[str] = frozenset()
 
     @property

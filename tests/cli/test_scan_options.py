@@ -174,3 +174,14 @@ def test_files_folders_and_globs(run: Run, tmp_path: Path) -> None:
     assert _found(run, tmp_path / "deep" / "part-*.ndjson") == whole
     assert _found(run, *sorted((tmp_path / "deep").iterdir())) == whole
     assert _found(run, tmp_path, tmp_path / "deep") == whole
+
+
+@pytest.mark.parametrize(("since", "said"), [("2026-03-02T09:20:00Z", False), ("2026-04-01", True)])
+def test_a_range_after_the_log_is_no_all_clear(
+    run: Run, tmp_path: Path, since: str, *, said: bool
+) -> None:
+    log = write(tmp_path / "okta.ndjson", every_status())
+    done = run("scan", log, "--since", since, "--quiet")
+    assert done.code == 0
+    told = "The log ends at 2026-03-02T09:20:00.060Z, before --since: nothing was judged."
+    assert (told in done.err) is said

@@ -49,7 +49,7 @@ def notes(result: ScanResult) -> Iterator[str]:
 
 
 def counts(result: ScanResult) -> str:
-    """Return the counts of every status in one line."""
+    """Return the counts of every status in one line; no all-clear for a time that no log covers."""
     parts = [f"{result.counts[status]:,} {status.value}" for status in _ORDER]
     line = f"Legacy sessions: {', '.join(parts)}. Alerts: {len(result.alerts):,}."
     verdicts = Counter(i.verdict.verdict for i in result.investigations.values())
@@ -61,6 +61,9 @@ def counts(result: ScanResult) -> str:
             f"{count:,} with {terminal(reason)}" for reason, count in result.skipped.items()
         )
         line += f" Never fire: {never}."
+    newest = result.totals.newest_ms
+    if result.from_ms is not None and newest is not None and result.from_ms > newest:
+        line += f" The log ends at {rfc3339(newest)}, before --since: nothing was judged."
     return line
 
 

@@ -138,6 +138,7 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         ignored=found.ignored,
         now_ms=now_ms,
         unseen=unseen,
+        from_ms=None if request.since is None else slot.from_ms,
         meant=meant,
     )
 
