@@ -9,7 +9,14 @@
     ├── ContentError             exit 1   a detection or case folder is off; names file and line
     ├── EngineError              exit 1   the SQL engine refused a query
     │   └── QueryTooLarge        exit 1   it gives or needs more than there is room for
-    └── OutputError              exit 1   a result could not be written
+    ├── LakeError                exit 1   the stored events cannot be read or written
+    ├── SourceError              exit 1   a feed could not be read
+    │   ├── CursorRefused        exit 1   it no longer knows where we left off
+    │   └── AccessRefused        exit 1   the credentials do not allow it; names what would
+    ├── OutputError              exit 1   a result could not be written
+    ├── NotifyError              exit 1   a notice was not taken where it was sent
+    └── StateError               exit 1   the state folder is off, full or of a newer mfagap
+        └── StateBusy            exit 4   another process is at work in it
 
 Each carries the process's exit code, so that the command line maps none by hand.
 Exit 0 means done; exit 10 means that ``--fail-on`` found what it was asked to look for.
@@ -64,5 +71,35 @@ class QueryTooLarge(EngineError):
     """A query gives or needs more than there is room for; asked about less, it may not."""
 
 
+class LakeError(MfagapError):
+    """The stored events cannot be read or written; says what to do, and what is not lost."""
+
+
+class SourceError(MfagapError):
+    """A feed could not be read: unreachable, failing for too long, or answering nonsense."""
+
+
+class CursorRefused(SourceError):
+    """The feed no longer accepts the place where we left off."""
+
+
+class AccessRefused(SourceError):
+    """The credentials are not accepted, or lack the scope or role that the message names."""
+
+
 class OutputError(MfagapError):
     """A result could not be written."""
+
+
+class StateError(MfagapError):
+    """The state folder cannot be read or written, is damaged, or is of a newer mfagap."""
+
+
+class StateBusy(StateError):
+    """Another process is at work in the state folder."""
+
+    exit_code = 4
+
+
+class NotifyError(MfagapError):
+    """A notice was not taken where it was sent; it is tried again, and then parked."""

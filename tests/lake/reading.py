@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.events import WALL_MS
 
+from mfagap.lake.fields import COLUMNS
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.rejects import Rejects
 from mfagap.model import Delivery, Totals
@@ -36,6 +37,10 @@ class Reading:
     def of(self, file: str) -> list[tuple[int, str, bool]]:
         """The problems of one file as (line, reason, used)."""
         return [(line, reason, used) for name, line, reason, used in self.places if name == file]
+
+
+SHARED = frozenset(COLUMNS) - {"raw"}
+"""What a row says whatever shape it came in: ``raw`` is the text that it was made of."""
 
 
 def cut(text: str) -> str:
@@ -78,7 +83,7 @@ def read_deliveries(
 ) -> Reading:
     """Read ``deliveries``; the rejects go to a file in ``folder``."""
     out = folder / "rejects.ndjson"
-    with Rejects(out) as rejects, MemoryLake(rejects, wall_ms) as lake:
+    with Rejects(out) as rejects, MemoryLake(rejects, wall_ms, SHARED) as lake:
         lake.load(deliveries, event_types)
         rows, totals = rows_of(lake), lake.totals
     return Reading(

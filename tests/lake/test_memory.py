@@ -12,6 +12,7 @@ from tests.lake.reading import Row, read, rows_of
 
 from mfagap.cases.templates import Event
 from mfagap.errors import EngineError
+from mfagap.lake import memory
 from mfagap.lake.memory import FUTURE_MS, MemoryLake
 from mfagap.lake.rejects import Rejects
 from mfagap.model import Delivery, Totals
@@ -255,3 +256,19 @@ def test_no_copy_takes_a_sign_in_back(tmp_path: Path) -> None:
         kept.add(found.rows["a"]["outcome_result"])
         assert found.counts == {("deliveries of one uuid disagree", True): 1}
     assert kept == {"SUCCESS"}
+
+
+def test_few_rows_and_many_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ndjson([start(f"s{n}", client__userAgent__rawUserAgent="x" * n * 700) for n in range(4)])
+    few = read(tmp_path / "few", {"log": log})
+    monkeypatch.setattr(memory, "FEW", 0)
+    assert read(tmp_path / "many", {"log": log}) == few
+    assert len(few.rows) == 4
+
+
+def test_what_is_left_out_for_few_rows_is_back_for_the_query(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(ndjson([start("s")]))
+    with Rejects() as rejects, MemoryLake(rejects, WALL_MS) as lake:
+        lake.load([Delivery(tmp_path / "log", "log")], ["*"])
+        setting = lake.connection.execute("SELECT current_setting('disabled_optimizers')")
+        assert setting.fetchone() == ("",)

@@ -98,6 +98,7 @@ DERIVED: Mapping[str, tuple[Path, ...]] = {
     "other_target_name": (TARGET,),
     "targets": (TARGET,),
     "debug_data": (DEBUG_DATA,),
+    "raw": ((),),
 }
 """The paths that each computed column reads; its SQL is in ``projection``."""
 
@@ -123,7 +124,6 @@ COLUMNS: tuple[str, ...] = tuple(
             *("uuid", "event_type", "event_ms", "received_ms", "event_day"),
             *(field.column for field in (*SCALARS, *DEBUG)),
             *DERIVED,
-            "raw",
         )
     )
 )

@@ -17,14 +17,16 @@ from typing import Self
 import duckdb
 
 from mfagap.errors import EngineError
+from mfagap.lake.coalesce import IN_MEMORY, coalesce
+from mfagap.lake.database import create_events, database
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
 from mfagap.lake.progress import watched
 from mfagap.lake.projection import (
     ALWAYS,
+    EVERY,
     MAX_VALUE,
     PAD,
-    SQL_TYPES,
     TEXT_COLUMNS,
     TIME,
     WAS_CUT,
@@ -34,13 +36,16 @@ from mfagap.lake.projection import (
     rereading,
 )
 from mfagap.lake.rejects import Problem, Rejects
+from mfagap.lake.statements import parsed
 from mfagap.lake.streams import Kind, kind_of
 from mfagap.model import Delivery, Totals
 
 GROUP_BYTES = 512 * 1024 * 1024
 GROUP_FILES = 256
 CHUNK_BYTES = 8 * 1024 * 1024
-MEMORY_LIMIT = "320MB"
+FEW = 20_000
+"""With fewer rows, to look for what their projection computes twice takes longer than that does."""
+
 FUTURE_MS = 10 * 60 * 1000
 """An event dated further past the wall clock moves neither NOW nor a watermark."""
 
@@ -56,16 +61,6 @@ do thousands of long ones, which the long way takes a few at a time. Of a file w
 than its buffers the reader of lines says that it is not implemented."""
 _START = f"(?i)^{PAD}*"
 """An event type may be padded, and is in any case."""
-_IDX = "coalesce(request_uri LIKE '/idp/idx/%', false)"
-_CLASSIC = r"coalesce(regexp_matches(session_id, '^(10[12]|trs)'), false)"
-_PRECEDENCE = (
-    "8 * (upper(outcome_result) IS DISTINCT FROM 'SUCCESS')::INT "
-    f"+ 4 * (NOT {_CLASSIC})::INT + 2 * {_IDX}::INT "
-    "+ (NOT coalesce(request_uri LIKE '/api/v1/authn%', false))::INT"
-)
-"""Which of an event's rows comes first: the one that is a legacy sign-in (OKTA.md), if any is."""
-_SPELLED_FREELY = frozenset(("targets", "debug_data", "raw"))
-"""Columns of JSON text, which every shape spells in its own way: they may differ."""
 VALUE_CUT = f"a value longer than {MAX_VALUE:,} characters"
 _FAST = ("lines", "array", "eventbridge")
 
@@ -91,22 +86,9 @@ class MemoryLake:
         self._links: dict[str, int] = {}
         self._held = 0
         self.totals = Totals()
-        self.connection = duckdb.connect(
-            config={
-                "memory_limit": MEMORY_LIMIT,
-                "temp_directory": self._scratch.name,
-                "preserve_insertion_order": "false",
-                "autoinstall_known_extensions": "false",
-            }
-        )
-        # Progress is kept, for ``watched``, and never printed: it would go to standard output.
-        self.connection.execute(
-            "SET TimeZone = 'UTC'; "
-            "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
-        )
-        self._relevant = "true"
-        typed = (f"{name} {SQL_TYPES[name]}" for name in COLUMNS if name in self._columns)
-        self.connection.execute(f"CREATE TABLE events ({', '.join(typed)})")
+        self.connection = database(self._scratch.name)
+        create_events(self.connection, self._columns)
+        self._relevant = EVERY
 
     def __enter__(self) -> Self:
         """Return the lake."""
@@ -138,14 +120,31 @@ class MemoryLake:
         Raises:
             EngineError: Memory or disk ran out.
         """
-        self._relevant = _relevant(event_types)
+        self.read(deliveries, event_types, progress)
+        try:
+            repeats = coalesce(self.connection, "events", self._rejects)
+            self.totals = replace(self.totals, duplicates=self.totals.duplicates + repeats)
+            self.count_cut()
+        except duckdb.Error as error:
+            raise EngineError(f"reading the log failed: {error}") from error
+
+    def read(
+        self,
+        deliveries: Iterable[Delivery],
+        event_types: Sequence[str],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Add a row to ``events`` for each delivery of an event; see ``load``.
+
+        Raises:
+            EngineError: Memory or disk ran out.
+        """
+        self._relevant = relevant(event_types)
         try:
             for kind, group in _groups(deliveries, self._kind):
                 with watched(self.connection, sum(map(_size, group)), progress):
                     self._read(kind, group)
             self._release()
-            self._deduplicate()
-            self._count_cut()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
 
@@ -194,8 +193,11 @@ class MemoryLake:
                 self._read_slowly(kind, delivery)
 
     def _read_fast(self, kind: Kind, group: Sequence[Delivery]) -> None:
+        files = [self._readable(delivery.path) for delivery in group]
+        if self._relevant == EVERY and self._read_whole(kind, files):
+            return
         try:
-            self._stage([self._readable(delivery.path) for delivery in group], kind)
+            self._stage(files, kind)
             spoiled = self._spoiled()
             if not spoiled:
                 self._keep()
@@ -213,6 +215,21 @@ class MemoryLake:
             self._read_fast(kind, good)
         for delivery in bad:
             self._read_slowly(kind, delivery)
+
+    def _read_whole(self, kind: Kind, files: Sequence[str]) -> bool:
+        """Read ``files``, project all their events and count them; nothing if one is spoiled.
+
+        To stage them first takes half as long again, where most of a log is not passed over.
+        """
+        (first,) = self._one("SELECT coalesce(max(rowid) + 1, 0) FROM events")
+        select = reading(files, kind, EVERY, self._columns)
+        kept = projection(f"({select})", self._columns, judged=True)
+        try:
+            self.connection.execute(f"INSERT INTO events {kept}")
+        except _REFUSED:
+            return False
+        self._count(f"events WHERE rowid >= {first}")
+        return True
 
     def _spoiled(self) -> set[str]:
         """Return the names of the staged files with an event that cannot be used as it is."""
@@ -292,7 +309,7 @@ class MemoryLake:
 
     def _keep(self) -> None:
         """Project what is staged onto ``events``, and count it."""
-        self._count_staged()
+        self._count("staged")
         self._project("staged")
 
     def _hold(self, size: int) -> None:
@@ -301,7 +318,7 @@ class MemoryLake:
         Args:
             size: The bytes that it was read from.
         """
-        self._count_staged()
+        self._count("staged")
         into = "INSERT INTO held" if self._held else "CREATE TEMP TABLE held AS"
         self.connection.execute(f"{into} SELECT kept FROM staged WHERE len(kept) > 0")
         self.connection.execute("DROP TABLE staged")
@@ -317,16 +334,23 @@ class MemoryLake:
 
     def _project(self, table: str) -> None:
         kept = projection(f"(SELECT kept FROM {table} WHERE len(kept) > 0)", self._columns)
-        self.connection.execute(f"INSERT INTO events {kept}")
+        (statement,) = parsed(f"INSERT INTO events {kept}")
+        (count,) = self._one(f"SELECT count(*) FROM {table}")
+        left_out = "common_subexpressions" if count < FEW else ""
+        self.connection.execute(f"SET disabled_optimizers = '{left_out}'")
+        try:
+            self.connection.execute(statement)
+        finally:
+            self.connection.execute("RESET disabled_optimizers")
         self.connection.execute(f"DROP TABLE {table}")
 
-    def _count_staged(self) -> None:
-        """Add what is staged to the totals."""
+    def _count(self, read: str) -> None:
+        """Add the rows of ``read`` to the totals."""
         limit = self._wall_ms + FUTURE_MS
         count, future, oldest, newest = self._one(f"""
 SELECT count(*), count(*) FILTER (event_ms > {limit}), min(event_ms),
        max(event_ms) FILTER (event_ms <= {limit})
-FROM staged""")
+FROM {read}""")
         known = self.totals
         self.totals = replace(
             known,
@@ -336,64 +360,22 @@ FROM staged""")
             newest_ms=max((ms for ms in (known.newest_ms, newest) if ms is not None), default=None),
         )
 
-    def _deduplicate(self) -> None:
-        """Leave one row per ``uuid``: repeats are coalesced column by column, in any order.
-
-        Repeats agree on time and type. Where they disagree otherwise it is counted, and what keeps
-        a sign-in in sight comes first, so that no copy can take it back. Another event under a
-        ``uuid`` that is taken is a reject: the earliest is kept.
-        """
-        run = self.connection.execute
-        run("""
-CREATE OR REPLACE TEMP TABLE repeated AS
-SELECT uuid FROM events GROUP BY uuid HAVING count(*) > 1""")
-        if self._one("SELECT count(*) FROM repeated") == (0,):
-            return
-        columns = [str(name) for (name, *_) in run("DESCRIBE events").fetchall()]
-        identity = ("uuid", "event_ms", "event_type")
-        others = [name for name in columns if name not in (*identity, "received_ms")]
-        coalesced = ", ".join(f"{_coalesced(name)} AS {name}" for name in others)
-        disagree = " OR ".join(_disagreeing(name) for name in others if name not in _SPELLED_FREELY)
-        run(f"""
-CREATE OR REPLACE TEMP TABLE single AS
-SELECT *, row_number() OVER (PARTITION BY uuid ORDER BY event_ms, event_type) AS place
-FROM (SELECT {", ".join(identity)}, {coalesced},
-             min(received_ms) AS received_ms, count(*) AS copies
-      FROM (SELECT *, ({_PRECEDENCE})::UHUGEINT * {2**124}
-                      + md5_number(events::VARCHAR) // 16 AS digest
-            FROM events WHERE uuid IN (FROM repeated))
-      GROUP BY {", ".join(identity)})""")
-        run(f"""
-CREATE OR REPLACE TEMP TABLE unlike AS
-SELECT {", ".join(identity)} FROM events WHERE uuid IN (FROM repeated)
-GROUP BY {", ".join(identity)} HAVING {disagree}""")  # with the above, it would take thrice as long
-        run("DELETE FROM events WHERE uuid IN (FROM repeated)")
-        run(f"INSERT INTO events SELECT {', '.join(columns)} FROM single WHERE place = 1")
-        (repeats,) = self._one("SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM single")
-        self.totals = replace(self.totals, duplicates=self.totals.duplicates + repeats)
-        taken = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
-        for (text,) in run(taken).fetchall():
-            self._reject("uuid of another event", "(in memory)", text)
-        differing = (
-            f"SELECT to_json(single)::VARCHAR FROM single SEMI JOIN unlike "
-            f"USING ({', '.join(identity)}) WHERE place = 1 ORDER BY uuid"
-        )
-        for (text,) in run(differing).fetchall():
-            reason = "deliveries of one uuid disagree"
-            self._rejects.add(Problem(reason, "(in memory)", 0, used=True, text=text))
-
-    def _count_cut(self) -> None:
+    def count_cut(self) -> None:
         """Count the events of which a value was cut."""
         columns = sorted(TEXT_COLUMNS & self._columns)
+        long = f"greatest({', '.join(f'strlen({c})' for c in columns)}) >= {MAX_VALUE}"
+        (statement,) = parsed(f"SELECT count(*) FROM events WHERE {long}")
+        if self.connection.execute(statement).fetchone() == (0,):
+            return
         cut = "[" + ", ".join(f"CASE WHEN {WAS_CUT.format(c)} THEN {quote(c)} END" for c in columns)
         rows = self.connection.execute(f"""
 SELECT to_json({{uuid: uuid, cut: cut}})::VARCHAR
 FROM (SELECT uuid, list_filter({cut}], lambda name: name IS NOT NULL) AS cut FROM events
-      WHERE greatest({", ".join(f"strlen({c})" for c in columns)}) >= {MAX_VALUE})
+      WHERE {long})
 WHERE len(cut) > 0 ORDER BY uuid""")
         while batch := rows.fetchmany(1000):
             for (text,) in batch:
-                self._rejects.add(Problem(VALUE_CUT, "(in memory)", 0, used=True, text=text))
+                self._rejects.add(Problem(VALUE_CUT, IN_MEMORY, 0, used=True, text=text))
 
     def _reject(self, reason: str, name: str, text: str = "") -> None:
         self._rejects.add(Problem(reason, name, 0, used=False, text=text))
@@ -402,30 +384,10 @@ WHERE len(cut) > 0 ORDER BY uuid""")
         return self.connection.execute(sql).fetchall()[0]
 
 
-def _coalesced(column: str) -> str:
-    """Return the SQL of what the rows of one event have in ``column``, in any order.
-
-    That Identity Engine did it must stand in all of them: it takes a sign-in out of sight.
-    """
-    if column != "request_uri":
-        return f"arg_min({column}, digest) FILTER ({column} IS NOT NULL)"
-    return (
-        f"CASE WHEN bool_and({_IDX}) THEN min(request_uri) "
-        f"ELSE arg_min(request_uri, digest) FILTER (request_uri IS NOT NULL AND NOT {_IDX}) END"
-    )
-
-
-def _disagreeing(column: str) -> str:
-    """Return the SQL condition that the rows of one event differ in ``column``."""
-    if column == "request_uri":
-        return f"bool_or({_IDX}) <> bool_and({_IDX}) OR min(request_uri) <> max(request_uri)"
-    value = f"lower({column})" if column in TEXT_COLUMNS else column
-    hashed = f"CASE WHEN {column} IS NOT NULL THEN hash({value}) END"
-    return f"min({hashed}) <> max({hashed})"  # of texts, it would take ten times as long
-
-
-def _relevant(event_types: Sequence[str]) -> str:
+def relevant(event_types: Sequence[str]) -> str:
     """Return the SQL condition that ``event_type`` is one of ``event_types``."""
+    if "*" in event_types:
+        return EVERY
     names = (
         re.escape(kind.removesuffix("*")) + ("" if kind.endswith("*") else f"{PAD}*$")
         for kind in event_types

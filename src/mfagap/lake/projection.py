@@ -71,13 +71,16 @@ UUID_FORM = "[A-Za-z0-9._:-]{1,100}"
 ALWAYS = frozenset(
     (
         *("uuid", "event_type", "event_ms", "received_ms"),
-        *("actor_id", "outcome_result", "session_id"),
+        *("actor_id", "outcome_result", "session_id", "request_uri"),
     )
 )
 """Columns that are read whatever is asked for: they tell deliveries of one event apart."""
 
 DAY_MS = 24 * 60 * 60 * 1000
 """``event_day`` counts whole days (UTC) since the epoch, so that no query has to divide."""
+
+EVERY = "true"
+"""The condition under which events of every type are kept."""
 
 LINE_BYTES = 2 * 1024 * 1024
 """A longer line takes the long way; it costs buffers of eight times its length."""
@@ -157,21 +160,23 @@ def reading(
     """
     inside = "$.detail" if kind.layout == "eventbridge" else "$"
     paths = _paths(columns)
-    identity = _json_paths(((key,) for key in IDENTITY), inside)
+    whole = _json_paths(paths, inside)
+    # One look at the text for both, where all of it is looked at in any case.
+    names = whole if relevant == EVERY else _json_paths(paths[: len(IDENTITY)], inside)
+    kept = "names" if relevant == EVERY else f"json_extract_string(text, {whole})"
     alone = "" if inside == "$" else f" AND list_has_all({list(_ENVELOPE)}, json_keys(text))"
     return f"""
 WITH
 read AS (SELECT filename, text FROM {_texts(files, kind, normalized=normalized)}),
-named AS (SELECT filename, text, json_extract_string(text, {identity}) AS names FROM read),
+named AS (SELECT filename, text, json_extract_string(text, {names}) AS names FROM read),
 sorted AS (
-  SELECT filename, text, names[1] AS uuid, names[3] AS event_type,
+  SELECT filename, text, names, names[1] AS uuid, names[3] AS event_type,
          {TIME.format("names[2]")} AS event_ms
   FROM named
 ),
 judged AS (SELECT *, {relevant} AS relevant FROM sorted),
 extracted AS (
-  SELECT *, CASE WHEN relevant THEN json_extract_string(text, {_json_paths(paths, inside)})
-                 ELSE [] END AS kept
+  SELECT *, CASE WHEN relevant THEN {kept} ELSE [] END AS kept
   FROM judged
 )
 SELECT
@@ -346,12 +351,15 @@ def expressions(paths: Sequence[Path]) -> dict[str, str]:
         "other_target_name": "CASE WHEN lower(target.type) = 'user' THEN other.displayName END",
         "targets": at(TARGET),
         "debug_data": at(DEBUG_DATA),
-        "raw": "NULL::VARCHAR",
+        "raw": at(()),
     }
 
 
-def projection(relation: str, columns: Set[str]) -> str:
-    """Return a SELECT of ``columns`` of ``events`` from ``relation`` (``kept`` of ``reading``)."""
+def projection(relation: str, columns: Set[str], *, judged: bool = False) -> str:
+    """Return a SELECT of ``columns`` of ``events`` from ``relation`` (``kept`` of ``reading``).
+
+    Where ``relation`` has ``spoiled`` too (``judged``), it is an error if that is not NULL.
+    """
     paths = _paths(columns)
     sql = expressions(paths)
     wanted = [name for name in COLUMNS if name in columns]
@@ -360,6 +368,10 @@ def projection(relation: str, columns: Set[str]) -> str:
     # Of a NULL, DuckDB would not know the type, and so no field of it.
     targets = _value(paths, TARGET) if TARGET in paths else "'[]'::JSON"
     values = ", ".join(f"{_value(paths, path)} AS value_{n}" for n, path in enumerate(paths))
+    spoiled = "spoiled, " if judged else ""
+    if judged:  # beside one value: around them all, it would be asked for each
+        sound = "CASE WHEN spoiled IS NULL THEN kept[1] ELSE error(spoiled) END AS value_0"
+        values = values.replace("kept[1] AS value_0", sound)
     trimmed = {f"value_{n}": f"value_{n}" for n, path in enumerate(paths) if path in _TRIMMED}
     trimmed |= {"policy_id": "policy.id", "rule_id": "rule.id", "idp_id": "idp.id"}
     trimmed |= {"target_id": "target.id", "target_login": "target.alternateId"}
@@ -381,7 +393,7 @@ FROM (
          {_target("policyentity")} AS policy,
          {_target("policyrule", "rule")} AS rule,
          {_target("identityprovider")} AS idp
-  FROM (SELECT kept, from_json({targets}, {quote(_TARGETS)}) AS targets FROM {relation})
+  FROM (SELECT {spoiled}kept, from_json({targets}, {quote(_TARGETS)}) AS targets FROM {relation})
 )))"""
 
 
