@@ -12,7 +12,7 @@ LOCK_FLAGS ?=
 
 DEMO := build/demo
 
-.PHONY: help demo test bench lint format lock clean
+.PHONY: help demo test bench lint checks format lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,17 +39,25 @@ demo: $(VENV)/.runtime
 
 # pytest comes last, so that its summary is the last line printed. What an extension module says on
 # standard error when Python ends, after the summary, is kept aside and shown where a test failed.
-test: lint
+# The types take longest to check, and one core: that runs beside the tests, and is shown where it
+# failed.
+test: checks
 	@mkdir -p build
-	$(BIN)/python -m pytest --cov -n auto 2>build/test.stderr || { cat build/test.stderr >&2; exit 1; }
+	@$(BIN)/basedpyright >build/types.log 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest --cov -n auto --dist worksteal 2>build/test.stderr \
+		|| { failed=1; cat build/test.stderr >&2; }; \
+	wait $$types || { failed=1; cat build/types.log >&2; }; \
+	exit $${failed:-0}
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run $(BENCH)
 
-lint: $(VENV)/.dev
+lint: checks
+	$(BIN)/basedpyright
+
+checks: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry src
 	$(BIN)/mfagap detections lint

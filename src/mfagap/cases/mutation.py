@@ -58,10 +58,11 @@ def mutate(
         EngineError: The query failed as it stands.
     """
     explained = survivors.load(Path(detection.folder))
-    _, changes = _changes(detection)
+    changed = _changed(detection)
+    changes = changed.changes
     judge = _in_parallel if len(changes) > FEW else _judgments
     survives: dict[int, bool] = {}
-    for place, passed in judge(detection, cases):
+    for place, passed in judge(changed, cases):
         survives[place] = passed
         progress(1, len(changes))
     if len(survives) < len(changes):
@@ -86,6 +87,15 @@ def mutate(
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A detection, its query, and every change of it and of its runbook: found once, in seconds."""
+
+    detection: Detection
+    query: Query
+    changes: Sequence[Mutant | Slip]
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """A bench for each group; the largest comes first and kills most."""
 
@@ -106,10 +116,10 @@ class Judge:
 
 
 def _judgments(
-    detection: Detection, cases: Sequence[Case], first: int = 0, step: int = 1
+    changed: Changed, cases: Sequence[Case], first: int = 0, step: int = 1
 ) -> Iterator[tuple[int, bool]]:
     """Yield the place of every ``step``-th change, and whether it passes all groups."""
-    query, changes = _changes(detection)
+    detection, query, changes = changed.detection, changed.query, changed.changes
     with Rejects() as rejects, MemoryLake(rejects, latest(cases)) as lake:
         load(lake, detection, cases)
         judge = _judge(detection, lake, tuple(groups(lake, detection, cases, query.pieces)), query)
@@ -117,7 +127,7 @@ def _judgments(
             yield place, judge.survives(changes[place])
 
 
-def _in_parallel(detection: Detection, cases: Sequence[Case]) -> Iterator[tuple[int, bool]]:
+def _in_parallel(changed: Changed, cases: Sequence[Case]) -> Iterator[tuple[int, bool]]:
     """Yield what ``_judgments`` does, from a process for each core.
 
     Threads of one DuckDB wait for each other: two of them are a third faster than one.
@@ -129,14 +139,14 @@ def _in_parallel(detection: Detection, cases: Sequence[Case]) -> Iterator[tuple[
         for first in range(1, step):
             receiver, sender = context.Pipe(duplex=False)
             helper = context.Process(
-                target=help_out, args=(sender, detection, cases, first, step), daemon=True
+                target=help_out, args=(sender, changed, cases, first, step), daemon=True
             )
             helper.start()
             sender.close()  # the helper holds its own: when that ends, so does the pipe
             stack.callback(helper.join)
             stack.callback(helper.kill)
             pipes.append(stack.enter_context(cast("Connection[Any, Any]", receiver)))
-        for judgment in _judgments(detection, cases, 0, step):
+        for judgment in _judgments(changed, cases, 0, step):
             yield judgment
             for pipe in pipes:
                 yield from arrived(pipe)
@@ -154,19 +164,20 @@ def arrived(pipe: "Connection[Any, Any]") -> Iterator[tuple[int, bool]]:
 
 
 def help_out(
-    out: "Connection[Any, Any]", detection: Detection, cases: Sequence[Case], first: int, step: int
+    out: "Connection[Any, Any]", changed: Changed, cases: Sequence[Case], first: int, step: int
 ) -> None:
     """Send what ``_judgments`` yields; a process of its own, which ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent hears Ctrl-C
     # What goes wrong here, but for a parent that is gone, goes wrong there, too, and is told there.
     with out, suppress(MfagapError, BrokenPipeError):
-        for judgment in _judgments(detection, cases, first, step):
+        for judgment in _judgments(changed, cases, first, step):
             out.send(judgment)
 
 
-def _changes(detection: Detection) -> tuple[Query, Sequence[Mutant | Slip]]:
+def _changed(detection: Detection) -> Changed:
     query = parse(detection.query, str(Path(detection.folder) / "query.sql"))
-    return query, (*query.mutants, *(slips(detection.runbook) if detection.runbook else ()))
+    slipped = slips(detection.runbook) if detection.runbook else ()
+    return Changed(detection, query, (*query.mutants, *slipped))
 
 
 def _judge(detection: Detection, lake: MemoryLake, judged: Sequence[Group], query: Query) -> Judge:

@@ -49,6 +49,7 @@ def _run(detection: Detection, case: Case, file: Path) -> Outcome:
     customized = customize(detection, case.settings, case.file)
     columns = named_in(*customized.queries)
     with Rejects() as rejects, MemoryLake(rejects, case.now_ms, columns) as lake:
+        lake.connection.execute("SET threads = 1")  # a case is too small to share
         lake.load([Delivery(file, case.name)], customized.event_types)
         lake.forget_after(case.now_ms)
         sandbox = Sandbox(lake.connection)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import duckdb
 
 from mfagap.errors import EngineError
+from mfagap.lake.statements import parsed
 from mfagap.model import ContentList, Scalar
 
 
@@ -34,7 +35,7 @@ class DuckDBEngine:
         """
         try:
             self.create(lists)
-            (statement,) = self.connection.extract_statements(sql)
+            (statement,) = parsed(sql)
             names = statement.named_parameters
             used = {name: value for name, value in parameters.items() if name in names}
             result = self.connection.execute(statement, used)
@@ -46,12 +47,16 @@ class DuckDBEngine:
     def create(self, lists: Mapping[str, ContentList]) -> None:
         """Make ``lists`` into temporary tables; one of the same name is replaced."""
         for name, content in lists.items():
-            columns = ", ".join(f"{_quoted(c)} {kind}" for c, kind in content.columns.items())
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_quoted(name)} ({columns})")
+            made = f"CREATE OR REPLACE TEMP TABLE {_quoted(name)}"
             if content.rows:  # a parameter for each column, and not one for each value
-                values = ", ".join(f"unnest(?::{kind}[])" for kind in content.columns.values())
+                given = content.columns.items()
+                values = ", ".join(f"unnest(?::{kind}[]) AS {_quoted(c)}" for c, kind in given)
                 columns_of = [list(column) for column in zip(*content.rows, strict=True)]
-                self.connection.execute(f"INSERT INTO {_quoted(name)} SELECT {values}", columns_of)
+                (statement,) = parsed(f"{made} AS SELECT {values}")
+                self.connection.execute(statement, columns_of)
+            else:
+                columns = ", ".join(f"{_quoted(c)} {kind}" for c, kind in content.columns.items())
+                self.connection.execute(f"{made} ({columns})")
 
 
 def _quoted(name: str) -> str:

@@ -16,6 +16,7 @@ import duckdb
 
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.errors import EngineError, QueryTooLarge
+from mfagap.lake.statements import parsed, parser
 from mfagap.model import ContentList, Scalar
 
 TIMEOUT_S = 300.0
@@ -104,11 +105,12 @@ class Sandbox(DuckDBEngine):
 
     def _checked(self, sql: str, tables: set[str]) -> duckdb.Statement:
         """Return ``sql`` as the one SELECT that it is; DuckDB's own parser is the judge."""
-        statements = self.connection.extract_statements(sql)
+        statements = parsed(sql)
         if [_kind(statement) for statement in statements] != [duckdb.StatementType.SELECT]:
             raise EngineError("the query must be exactly one SELECT")
         reads = _reads(sql)
-        taken = {str(name) for (name,) in self.connection.execute(_TAKEN).fetchall()}
+        (listing,) = parsed(_TAKEN)
+        taken = {str(name) for (name,) in self.connection.execute(listing).fetchall()}
         fault = reads.fault(tables, taken)
         if fault:
             raise EngineError(f"the query {fault}")
@@ -153,7 +155,7 @@ class Sandbox(DuckDBEngine):
 @lru_cache(maxsize=64)
 def _reads(sql: str) -> "_Reads":
     """Return what ``sql`` reads; the same for the same text, which many a caller asks again."""
-    with duckdb.connect() as connection:  # none of a caller's: it may be locked, or busy
+    with parser().cursor() as connection:
         tree = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql})
         ((text,),) = tree.fetchall()
     reads = _Reads()
