@@ -1,0 +1,1 @@
+"""Okta: whose credentials, and the one HTTP client."""
