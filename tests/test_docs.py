@@ -1,5 +1,6 @@
 """What the product can do is written down: an undocumented option, setting or error fails."""
 
+import ast
 import io
 import re
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mfagap import errors
+from mfagap import errors, settings
 from mfagap.cli.main import main
 from mfagap.detect.customize import DEDUP_KEYS
 from mfagap.detect.load import load_all
@@ -74,6 +75,31 @@ def test_every_setting_is_documented() -> None:
         words |= {detection.id, *detection.lists}
         words |= {column for rows in detection.lists.values() for column in rows.columns}
     assert sorted(word for word in words if word not in text) == []
+
+
+def _known_keys() -> Iterator[str]:
+    """Yield every key that the code knows: of the top, and of each kind's table."""
+    yield from settings.KEYS
+    yield "type"
+    for file in (ROOT / "src" / "mfagap").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="table"), attr="only")):
+                    yield from (word for word in map(ast.literal_eval, node.args))
+                case _:
+                    pass
+
+
+def test_every_key_of_the_settings_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z_]+[^`]*)` \|", _text("docs/settings.md"), re.MULTILINE)
+    parts = {part for row in rows if not row.startswith("okta.yaml") for part in row.split(".")}
+    tops = {row.split(".")[0] for row in rows} & set(settings.KEYS)
+    known = set(_known_keys())
+    assert {"lateness_s", "url_variable", "keep_days"} < known
+    assert sorted(known - parts) == []
+    assert tops == set(settings.KEYS)
+    documented = {row.split(".")[-1] for row in rows if row.startswith(("sources.", "routes."))}
+    assert sorted(documented - known) == []
 
 
 def _kinds(kind: type[MfagapError]) -> Iterator[type[MfagapError]]:

@@ -15,7 +15,8 @@ try:
     code = main(["--help"])
 except SystemExit as stop:
     code = stop.code
-heavy = {"duckdb", "sqlglot", "rich", "jsonschema", "yaml"} & set(sys.modules)
+heavy = {"duckdb", "sqlglot", "rich", "jsonschema", "yaml", "httpx2", "joserfc", "cattrs"}
+heavy = (heavy | {"sqlite3"}) & set(sys.modules)
 sys.exit(f"imported: {sorted(heavy)}" if heavy else code)
 """
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from mfagap import settings
 from mfagap.errors import SettingsError
 
+KNOWN = "detections, state, keep_days, sources, routes"
 GOOD = """\
 # what the back ends use
 [detections.okta_legacy_authn_without_mfa]
@@ -67,16 +69,23 @@ def test_no_color(file: Path, monkeypatch: pytest.MonkeyPatch, value: str, *, of
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("\n\ncolour = 1\n", 3, "unknown key 'colour'; known is: detections"),
+        ("\n\ncolour = 1\n", 3, f"unknown key 'colour'; known is: {KNOWN}"),
         (
             "[detections]\n\n[notify.slack]\nx = 1\n",
             3,
-            "unknown key 'notify'; known is: detections",
+            f"unknown key 'notify'; known is: {KNOWN}",
         ),
-        ("\n[[sources]]\n", 2, "unknown key 'sources'; known is: detections"),
-        ('\n"spaced key" = 1\n', 2, "unknown key 'spaced key'; known is: detections"),
+        ("\n[[sources]]\n", 2, "sources must hold tables"),
+        ("\n\n[sources]\nokta = 1\n", 3, "sources must hold tables"),
+        ("routes = 1\n", 1, "routes must hold tables"),
+        ('\n"spaced key" = 1\n', 2, f"unknown key 'spaced key'; known is: {KNOWN}"),
         ("\ndetections = 1\n", 2, "detections must hold tables"),
         ("\n[detections]\nx = 1\n", 2, "detections must hold tables"),
+        ("\nstate = 1\n", 2, "state: 1 is not a text"),
+        ('\n\nkeep_days = "9"\n', 3, "keep_days: '9' is not a whole number"),
+        ("keep_days = 1.5\n", 1, "keep_days: 1.5 is not a whole number"),
+        ("keep_days = true\n", 1, "keep_days: True is not a whole number"),
+        ("\nkeep_days = -1\n", 2, "keep_days: -1 is negative"),
     ],
 )
 def test_what_is_off_has_a_line(file: Path, text: str, line: int, message: str) -> None:
@@ -84,6 +93,103 @@ def test_what_is_off_has_a_line(file: Path, text: str, line: int, message: str) 
     with pytest.raises(SettingsError) as caught:
         settings.load(file)
     assert str(caught.value) == f"{file}:{line}: {message}"
+
+
+WATCH = """\
+keep_days = 30
+state = "{state}"
+
+[sources.okta]
+type = "okta_api"
+lateness_s = 60
+
+[routes."the soc"]
+type = "webhook"
+url_variable = "SOC_URL"
+
+[sources.okta-2]
+type = "okta_api"
+
+[ sources . 'files' ]
+type = "folder"
+path = "logs"
+"""
+
+
+def test_what_is_watched_and_who_is_told(file: Path) -> None:
+    file.write_text(WATCH.format(state="here"), encoding="utf-8")
+    loaded = settings.load(file)
+    assert loaded.keep_days == 30
+    assert list(loaded.sources) == ["okta", "okta-2", "files"]
+    okta, second, files = loaded.sources.values()
+    assert okta == settings.Table(
+        f"{file}:4", "sources.okta", {"type": "okta_api", "lateness_s": 60}, file.parent
+    )
+    assert (files.where, files.text("path")) == (f"{file}:15", "logs")
+    assert second.where == f"{file}:12"
+    (soc,) = loaded.routes.values()
+    assert (soc.where, soc.name) == (f"{file}:8", "routes.the soc")
+
+
+def test_a_relative_state_folder_counts_from_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for given, expected in (
+        ("here", file.parent / "here"),
+        ("../up", file.parent / "../up"),
+        ("/var/lib/mfagap", Path("/var/lib/mfagap")),
+    ):
+        file.write_text(WATCH.format(state=given), encoding="utf-8")
+        assert settings.load(file).state == expected
+    file.write_text("", encoding="utf-8")
+    assert settings.load(file).state == file.parent / "mfagap-state"
+    assert settings.load().state == Path("mfagap-state")
+
+
+TABLE = settings.Table(
+    "mfagap.toml:3",
+    "sources.okta",
+    {"type": "okta_api", "days": 9, "path": "x", "key": "OKTA_KEY", "share": 0.5, "on": True},
+)
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (lambda: TABLE.text("days"), "days: 9 is not a text"),
+        (lambda: TABLE.text("none"), "none: is missing; it is a text"),
+        (lambda: TABLE.number("path", 1), "path: 'x' is not a whole number"),
+        (lambda: TABLE.number("share", 1), "share: 0.5 is not a whole number"),
+        (lambda: TABLE.number("on", 1), "on: True is not a whole number"),
+        (lambda: TABLE.number("none", -1), "none: -1 is negative"),
+        (lambda: TABLE.secret("none"), "none: is missing; it is a text"),
+        (lambda: TABLE.secret("key"), "key: the environment variable 'OKTA_KEY' is not set"),
+        (
+            lambda: TABLE.only("days", "path", "key", "share"),
+            "on: unknown; known is: type, days, path, key, share",
+        ),
+    ],
+)
+def test_a_value_that_is_off_is_named(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], told: str
+) -> None:
+    monkeypatch.delenv("OKTA_KEY", raising=False)
+    with pytest.raises(SettingsError) as caught:
+        read()
+    assert str(caught.value) == f"mfagap.toml:3: sources.okta.{told}"
+
+
+def test_values_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    TABLE.only("days", "path", "key", "share", "on")
+    assert (TABLE.text("path"), TABLE.text("none", "y")) == ("x", "y")
+    assert (TABLE.number("days", 1), TABLE.number("none", 1)) == (9, 1)
+    monkeypatch.setenv("OKTA_KEY", "the secret")
+    assert TABLE.secret("key") == "the secret"
+    monkeypatch.setenv("OKTA_KEY", "")
+    with pytest.raises(SettingsError, match=r"'OKTA_KEY' is not set$"):
+        TABLE.secret("key")
 
 
 def test_no_toml(file: Path) -> None:
@@ -106,3 +212,46 @@ def test_no_file(file: Path) -> None:
 def test_a_folder_is_no_file(file: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         settings.load(file.parent)
+
+
+def test_the_environment_is_handed_on_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OKTA_CLIENT_ORGURL", "https://example.okta.com")
+    assert settings.environment()["OKTA_CLIENT_ORGURL"] == "https://example.okta.com"
+
+
+PATHS = """\
+state = "kept"
+
+[sources.dropped]
+type = "folder"
+path = "logs"
+
+[sources.elsewhere]
+type = "folder"
+path = "/var/log/okta"
+"""
+
+
+def test_relative_paths_count_from_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(PATHS, encoding="utf-8")
+    monkeypatch.chdir("/")
+    loaded = settings.load(file)
+    assert loaded.state == file.parent / "kept"
+    assert loaded.sources["dropped"].path("path") == file.parent / "logs"
+    assert loaded.sources["elsewhere"].path("path") == Path("/var/log/okta")
+
+
+def test_paths_are_absolute_however_the_file_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(PATHS, encoding="utf-8")
+    monkeypatch.chdir(file.parent)
+    loaded = settings.load(Path(file.name))
+    assert loaded.sources["dropped"].path("path") == file.parent / "logs"
+
+
+def test_a_path_that_is_missing_has_its_line(file: Path) -> None:
+    file.write_text('\n[sources.a]\ntype = "folder"\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(file).sources["a"].path("path")
+    assert str(caught.value) == f"{file}:2: sources.a.path: is missing; it is a text"

@@ -1,8 +1,82 @@
-"""Findings to alerts: one per dedup key within the dedup window."""
+"""Findings to alerts: one per dedup key within the dedup window, and what becomes of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
-from mfagap.model import ALERTING, Alert, Detection, Finding
+from mfagap.model import ALERTING, Alert, Detection, Finding, Severity, VerdictWord
+
+
+class AlertStatus(StrEnum):
+    """Where an alert is in its life; ``closed`` comes with a resolution."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class Deed(StrEnum):
+    """What mfagap does to an alert."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    REOPENED = "reopened"
+    MATCHED = "matched"
+    EASED = "eased"
+    RETRACTED = "retracted"
+    KEPT = "kept"
+
+
+RETRACTED = "retracted"
+"""The resolution of an alert of which no finding is left."""
+
+TOLD = frozenset({Deed.OPENED, Deed.WORSENED, Deed.REOPENED})
+"""Deeds that people are told of; a retraction only where they were told of the alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An alert on file.
+
+    Attributes:
+        id: Its number.
+        first_ms: Its first match, UTC epoch milliseconds.
+        status: Where it is in its life.
+        resolution: Why it was closed; ``retracted`` also where the log takes all of it back and it
+            is kept.
+        severity: Of its findings, as their verdicts have it.
+        verdict: The worst of its findings.
+        members: The ``uuid`` of each finding.
+    """
+
+    id: int
+    first_ms: int
+    status: AlertStatus
+    resolution: str | None
+    severity: Severity
+    verdict: VerdictWord | None
+    members: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one alert.
+
+    Attributes:
+        deed: What happens.
+        standing: The alert as it was; None where it is new.
+        alert: What it holds now; None where no finding is left.
+        verdict: The worst verdict of its findings.
+        status: Where it is from now on.
+        resolution: Why it is closed, or taken back by the log.
+    """
+
+    deed: Deed
+    standing: Standing | None
+    alert: Alert | None
+    verdict: VerdictWord | None
+    status: AlertStatus
+    resolution: str | None = None
 
 
 def group(detection: Detection, findings: Iterable[Finding]) -> tuple[Alert, ...]:
@@ -33,3 +107,85 @@ def group(detection: Detection, findings: Iterable[Finding]) -> tuple[Alert, ...
         )
         for members in closed
     )
+
+
+def reconcile(
+    alerts: Sequence[Alert],
+    standing: Sequence[Standing],
+    verdicts: Mapping[str, VerdictWord],
+) -> list[Change]:
+    """Return what becomes of the alerts of one dedup key; those that stay as they are left out.
+
+    The alerts follow from the findings alone, in whatever order these came. One on file goes on in
+    the one that shares most findings with it, so that its number and what people did to it last.
+
+    Args:
+        alerts: What the findings come to now; see ``group``.
+        standing: The alerts on file.
+        verdicts: By the ``uuid`` of a finding.
+    """
+    heirs = _heirs(alerts, standing)
+    changes: list[Change] = []
+    for number, alert in enumerate(alerts):
+        known = heirs.get(number)
+        words = {verdicts[f.uuid] for f in alert.findings if f.uuid in verdicts}
+        verdict = next((word for word in VerdictWord if word in words), None)
+        changes += _continued(known, alert, verdict)
+    left = {known.id for known in heirs.values()}
+    changes += [change for known in standing if known.id not in left for change in _ended(known)]
+    return changes
+
+
+def _heirs(alerts: Sequence[Alert], standing: Sequence[Standing]) -> dict[int, Standing]:
+    """Return which alert on file goes on in which of ``alerts``, by its place."""
+    shared = [
+        (-len(common), known.id, number)
+        for number, alert in enumerate(alerts)
+        for known in standing
+        if (common := known.members & {finding.uuid for finding in alert.findings})
+    ]
+    by_id = {known.id: known for known in standing}
+    heirs: dict[int, Standing] = {}
+    for _, id_, number in sorted(shared):
+        if number not in heirs and id_ in by_id:
+            heirs[number] = by_id.pop(id_)
+    return heirs
+
+
+def _continued(known: Standing | None, alert: Alert, verdict: VerdictWord | None) -> list[Change]:
+    if known is None:
+        return [Change(Deed.OPENED, None, alert, verdict, AlertStatus.OPEN)]
+    members = frozenset(finding.uuid for finding in alert.findings)
+    closed = known.status is AlertStatus.CLOSED
+    status = AlertStatus.OPEN if closed else known.status
+    back = known.resolution == RETRACTED
+    if _worse(known, alert.severity, verdict):
+        return [Change(Deed.WORSENED, known, alert, verdict, status)]
+    if closed and (back or members - known.members):
+        return [Change(Deed.REOPENED, known, alert, verdict, status)]
+    resolution = None if back else known.resolution
+    if members - known.members or (back and not closed):
+        return [Change(Deed.MATCHED, known, alert, verdict, known.status, resolution)]
+    now = (alert.first_ms, alert.severity, verdict, members)
+    if now != (known.first_ms, known.severity, known.verdict, known.members):
+        return [Change(Deed.EASED, known, alert, verdict, known.status, resolution)]
+    return []
+
+
+def _worse(known: Standing, severity: Severity, verdict: VerdictWord | None) -> bool:
+    words = list(VerdictWord)
+    place = len(words) if verdict is None else words.index(verdict)
+    before = len(words) if known.verdict is None else words.index(known.verdict)
+    return severity > known.severity or place < before
+
+
+def _ended(known: Standing) -> list[Change]:
+    """Return what becomes of an alert of which the log leaves no finding.
+
+    What a person has taken up, and what is known as abuse, the log alone does not close.
+    """
+    if known.resolution == RETRACTED or known.status is AlertStatus.CLOSED:
+        return []
+    if known.status is AlertStatus.ACKNOWLEDGED or known.verdict is VerdictWord.TRUE_POSITIVE:
+        return [Change(Deed.KEPT, known, None, known.verdict, known.status, RETRACTED)]
+    return [Change(Deed.RETRACTED, known, None, known.verdict, AlertStatus.CLOSED, RETRACTED)]

@@ -8,6 +8,7 @@ A settings file is TOML::
     [[detections.okta_legacy_authn_without_mfa.lists.trusted_api_tokens]]
     api_token_id = "00T1portal0000000001"
 
+``sources`` and ``routes`` hold a table each for what `mfagap run` reads, and whom it tells.
 ``MFAGAP_CONFIG`` names one where ``--config`` does not; ``NO_COLOR`` turns color off.
 """
 
@@ -17,9 +18,93 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from mfagap.errors import SettingsError
+
+_T = TypeVar("_T")
+
+
+KEYS = ("detections", "state", "keep_days", "sources", "routes")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the settings, whose keys its kind knows.
+
+    Attributes:
+        where: ``file:line`` of its head.
+        name: Its own name, such as ``sources.okta``; empty for the top of the file.
+        values: As TOML has them.
+        folder: The settings file's, from which relative paths count.
+    """
+
+    where: str
+    name: str
+    values: Mapping[str, Any]
+    folder: Path = Path()
+
+    def only(self, *known: str) -> None:
+        """Allow the keys ``known``, beside ``type``.
+
+        Raises:
+            SettingsError: There is another; names file, line and what is known.
+        """
+        for key in self.values:
+            if key not in (*known, "type"):
+                listed = ", ".join(("type", *known))
+                raise self._off(key, f"unknown; known is: {listed}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return a text.
+
+        Raises:
+            SettingsError: It is missing, or something else.
+        """
+        return self._value(key, default, str, "a text")
+
+    def path(self, key: str) -> Path:
+        """Return a path, absolute; a relative one counts from the settings file's folder.
+
+        Raises:
+            SettingsError: It is missing, or no text.
+        """
+        return (self.folder / self.text(key)).absolute()
+
+    def number(self, key: str, default: int) -> int:
+        """Return a whole number that is not negative.
+
+        Raises:
+            SettingsError: It is something else.
+        """
+        number = self._value(key, default, int, "a whole number")
+        if number < 0:
+            raise self._off(key, f"{number} is negative")
+        return number
+
+    def secret(self, key: str) -> str:
+        """Return the value of the environment variable that ``key`` names.
+
+        Raises:
+            SettingsError: It names none that is set.
+        """
+        variable = self.text(key)
+        value = os.environ.get(variable)
+        if not value:
+            raise self._off(key, f"the environment variable {variable!r} is not set")
+        return value
+
+    def _value(self, key: str, default: _T | None, kind: type[_T], words: str) -> _T:
+        value = self.values.get(key, default)
+        if value is None:
+            raise self._off(key, f"is missing; it is {words}")
+        if type(value) is not kind:
+            raise self._off(key, f"{value!r} is not {words}")
+        return value
+
+    def _off(self, key: str, what: str) -> SettingsError:
+        place = f"{self.name}.{key}" if self.name else key
+        return SettingsError(f"{self.where}: {place}: {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +115,19 @@ class Settings:
         file: Where they stand, for errors.
         detections: Tables by detection id; see ``detect.customize``.
         no_color: Whether output must carry no color (the NO_COLOR convention).
+        state: The folder of lake and state; a relative path counts from the settings file.
+        keep_days: How long the lake keeps an event.
+        sources: What `mfagap run` reads, by name.
+        routes: Whom it tells, by name.
     """
 
     file: str = "(defaults)"
     detections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     no_color: bool = False
+    state: Path = Path("mfagap-state")
+    keep_days: int = 120
+    sources: Mapping[str, Table] = field(default_factory=dict[str, Table])
+    routes: Mapping[str, Table] = field(default_factory=dict[str, Table])
 
 
 def load(file: Path | None = None) -> Settings:
@@ -57,20 +150,44 @@ def load(file: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: no TOML: {error}") from error
     for key in data:
-        if key != "detections":
-            raise SettingsError(
-                f"{_at(file, text, key)}: unknown key {key!r}; known is: detections"
-            )
-    tables: Any = data.get("detections", {})
-    if not isinstance(tables, dict) or not all(
-        isinstance(table, dict) for table in cast("dict[str, Any]", tables).values()
+        if key not in KEYS:
+            known = ", ".join(KEYS)
+            raise SettingsError(f"{_at(file, text, key)}: unknown key {key!r}; known is: {known}")
+    top = {
+        key: Table(_at(file, text, key), "", data, file.parent) for key in ("state", "keep_days")
+    }
+    tables = {key: _tables(file, text, key, data.get(key, {})) for key in KEYS if key not in top}
+    return Settings(
+        file=str(file),
+        detections={name: table.values for name, table in tables["detections"].items()},
+        no_color=no_color,
+        state=file.parent / top["state"].text("state", "mfagap-state"),
+        keep_days=top["keep_days"].number("keep_days", 120),
+        sources=tables["sources"],
+        routes=tables["routes"],
+    )
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment as it is now, for those that may not read it themselves."""
+    return dict(os.environ)
+
+
+def _tables(file: Path, text: str, key: str, given: Any) -> dict[str, Table]:
+    """Return the tables under ``key``, by name."""
+    if not isinstance(given, dict) or not all(
+        isinstance(table, dict) for table in cast("dict[str, Any]", given).values()
     ):
-        raise SettingsError(f"{_at(file, text, 'detections')}: detections must hold tables")
-    return Settings(str(file), cast("dict[str, dict[str, Any]]", tables), no_color)
+        raise SettingsError(f"{_at(file, text, key)}: {key} must hold tables")
+    return {
+        name: Table(_at(file, text, key, name), f"{key}.{name}", values, file.parent)
+        for name, values in cast("dict[str, dict[str, Any]]", given).items()
+    }
 
 
-def _at(file: Path, text: str, key: str) -> str:
-    """Return ``file:line`` of the first line that names ``key``."""
-    pattern = re.compile(rf"\s*\[*\s*\"?{re.escape(key)}\b")
+def _at(file: Path, text: str, *keys: str) -> str:
+    """Return ``file:line`` of the first line that names ``keys``, quoted or not."""
+    path = r"\s*\.\s*".join(f"[\"']?{re.escape(key)}[\"']?" for key in keys)
+    pattern = re.compile(rf"\s*\[*\s*{path}(?![\w-])")
     lines = enumerate(text.splitlines(), start=1)
     return f"{file}:{next((n for n, line in lines if pattern.match(line)), 1)}"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from tests.cli.command import Done, Run
 from tests.cli.logs import every_status, write
+from tests.cli.watched import copied, run_once
 from tests.detect import shipped
 
 from mfagap.cli.main import main
@@ -41,3 +42,14 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def log(tmp_path: Path) -> Path:
     """A folder with a log of sessions of every status."""
     return write(tmp_path / "logs" / "okta.ndjson", every_status()).parent
+
+
+@pytest.fixture(scope="module")
+def _watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_once(tmp_path_factory.mktemp("watched"))
+
+
+@pytest.fixture
+def config(_watched: Path, tmp_path: Path) -> Path:
+    """The settings of a folder after one run, for this test alone."""
+    return copied(_watched, tmp_path)

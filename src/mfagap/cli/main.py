@@ -6,16 +6,18 @@ import sys
 from collections.abc import Sequence
 
 from mfagap import __version__
-from mfagap.cli import detections, investigate, scan, test
+from mfagap.cli import alerts, detections, doctor, init, investigate, notify, run, scan, test
 from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import MfagapError
 
 EXIT_CODES = """\
 exit codes:
   0   done
-  1   failure: content is off, a case failed, or the engine or the disk gave up
+  1   failure: content is off, a case or a check failed, a source could not be read, a notice not
+      be sent, or the engine or the disk gave up
   2   usage: the call or the settings are off
   3   nothing readable: no Okta event in all of the input
+  4   another mfagap is at work in the state folder
   10  --fail-on found what it was asked to look for
   130 interrupted
 """
@@ -27,6 +29,9 @@ examples:
   zcat okta.json.gz | mfagap scan -         from a pipe
   mfagap scan -o report.html logs/          a report to forward
   mfagap investigate 102abc… --logs logs/   the runbook, step by step, on one session
+  mfagap init                               watch: settings to begin with,
+  mfagap doctor --config mfagap.toml        whether all is in order,
+  mfagap run --once --config mfagap.toml    and one run
   mfagap detections show okta_legacy_authn_without_mfa
   mfagap test                               run the detections' own cases
 
@@ -45,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mfagap {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (scan, investigate, detections, test):
+    for module in (scan, investigate, init, doctor, run, alerts, notify, detections, test):
         module.add_to(commands)
     return top
 

@@ -12,7 +12,8 @@ def drawn(
     """Draw a progress bar on a terminal; elsewhere draw nothing.
 
     Yields:
-        What is to be told how much is done since it was last told, and how much there is in all.
+        What is to be told how much is done since it was last told, and how much there is in all; 0
+        where nobody knows.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _all: None
@@ -30,4 +31,4 @@ def drawn(
     columns = (title, BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, whole: bar.update(task, total=whole, advance=done)
+        yield lambda done, whole: bar.update(task, total=whole or None, advance=done)

@@ -77,6 +77,7 @@ def investigate(
     *,
     clock: Callable[[], float],
     unresolved: Collection[str] = (),
+    resolved: Collection[str] = (),
 ) -> dict[str, Investigation]:
     """Return what the runbook finds out about each finding, by its ``uuid``.
 
@@ -86,13 +87,17 @@ def investigate(
         clock: Seconds, for the durations alone.
         unresolved: Dedup keys with an unresolved alert from before; those of findings whose
             verdict is abuse or suspicion are added as they come, in the order of the starts.
+        resolved: The ``uuid`` of findings that add none, since their alert is closed.
     """
     runs = [run_step(step, inquiry, engine, clock) for step in inquiry.runbook.steps]
-    return conclude(inquiry, runs, unresolved)
+    return conclude(inquiry, runs, unresolved, resolved)
 
 
 def conclude(
-    inquiry: Inquiry, runs: Sequence[Run], unresolved: Collection[str] = ()
+    inquiry: Inquiry,
+    runs: Sequence[Run],
+    unresolved: Collection[str] = (),
+    resolved: Collection[str] = (),
 ) -> dict[str, Investigation]:
     """Return what the answers of ``runs``, one for each step, come to; see ``investigate``."""
     runbook, watermark_ms = inquiry.runbook, inquiry.watermark_ms
@@ -103,7 +108,7 @@ def conclude(
         verdict = decide(
             runbook, finding, evidence, watermark_ms, unresolved=finding.dedup_key in open_keys
         )
-        if verdict.verdict in UNRESOLVED:
+        if verdict.verdict in UNRESOLVED and finding.uuid not in resolved:
             open_keys.add(finding.dedup_key)
         kept = tuple(_kept(item, runbook) for item in evidence)
         investigations[finding.uuid] = Investigation(

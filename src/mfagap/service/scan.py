@@ -199,7 +199,7 @@ def _given_now(request: Request) -> int | None:
     for text, option in ((request.since, "--since"), (request.until, "--until")):
         if text is not None:
             _time(text, 0, option)
-    return None if request.now is None else _moment(request.now, "--now")
+    return None if request.now is None else moment(request.now, "--now")
 
 
 def _span(totals: Totals, found: Discovery, given_now: int | None) -> tuple[int, int]:
@@ -218,18 +218,22 @@ def _time(text: str, now_ms: int, option: str) -> int:
     try:
         return now_ms - seconds(text) * 1000
     except ValueError:
-        return _moment(text, option)
+        return moment(text, option)
 
 
-def _moment(text: str, option: str) -> int:
-    """Return ISO 8601 ``text`` as UTC epoch milliseconds; without an offset it is UTC."""
+def moment(text: str, option: str) -> int:
+    """Return ISO 8601 ``text`` as UTC epoch milliseconds; without an offset it is UTC.
+
+    Raises:
+        UsageError: It is no time; names ``option``.
+    """
     try:
-        moment = datetime.fromisoformat(text)
+        given = datetime.fromisoformat(text)
     except ValueError as error:
         hint = "write it as 2026-01-31T08:00:00Z"
         if option != "--now":
             hint += ", or as 7d or 12h before NOW"
         raise UsageError(f"{option}: {text!r} is no time; {hint}") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    if given.tzinfo is None:
+        given = given.replace(tzinfo=UTC)
+    return round(given.timestamp() * 1000)

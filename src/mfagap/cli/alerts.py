@@ -1,0 +1,171 @@
+"""``mfagap alerts`` and ``mfagap ledger``: what is on file."""
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from mfagap.cli.columns import columns
+from mfagap.cli.pipes import show
+
+if TYPE_CHECKING:
+    from mfagap.state.database import Row
+
+HEADS = ("ID", "SEVERITY", "VERDICT", "STATUS", "FIRST (UTC)", "SESSIONS", "USER")
+
+DEEDS = {
+    "ack": "say that somebody is at work on it",
+    "close": "close it, with a resolution",
+    "reopen": "open it again",
+}
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "alerts",
+        allow_abbrev=False,
+        help="list, show, acknowledge, close and reopen alerts",
+        description="What `run` and `serve` have found, as a person works through it.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = _action(actions, "list", "one line for each alert", "Print one line for each alert.")
+    listing.add_argument("--all", action="store_true", help="closed ones too")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    listing.set_defaults(run=run_list)
+    showing = _action(
+        actions,
+        "show",
+        "one alert, its sessions, verdicts and history",
+        "Print one alert: its sessions, each with its verdict and the reason, and what happened.",
+    )
+    showing.add_argument("alert", type=int, metavar="ALERT", help="its number")
+    showing.set_defaults(run=run_show)
+    for deed, what in DEEDS.items():
+        action = _action(actions, deed, what, f"{what[0].upper()}{what[1:]}.")
+        action.add_argument("alert", type=int, metavar="ALERT", help="its number")
+        action.add_argument("--by", required=True, metavar="NAME", help="who does it")
+        action.add_argument("--note", metavar="TEXT", help="why")
+        if deed == "close":
+            action.add_argument(
+                "--resolution",
+                required=True,
+                choices=("true_positive", "benign", "false_positive", "security_risk"),
+                help="what it came to",
+            )
+        action.set_defaults(run=partial(run_deed, deed))
+    ledger: argparse.ArgumentParser = commands.add_parser(
+        "ledger",
+        allow_abbrev=False,
+        help="which slots were evaluated, on how much, and the gaps",
+        description="Print the evaluated slots as ranges: the watermark, the events and the starts "
+        "seen, what is to be evaluated again, and the gaps. Then how far each source was read.",
+    )
+    _config(ledger)
+    ledger.set_defaults(run=run_ledger)
+
+
+def _action(actions: Any, name: str, what: str, description: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(
+        name, allow_abbrev=False, help=what, description=description
+    )
+    _config(action)
+    return action
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (TOML; default: MFAGAP_CONFIG)"
+    )
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Print one line for each alert.
+
+    Raises:
+        MfagapError: See ``errors``.
+    """
+    from mfagap import settings
+    from mfagap.model import Severity
+    from mfagap.service import casebook
+
+    rows = casebook.listed(settings.load(arguments.config), everything=arguments.all)
+    if arguments.json:
+        for row in rows:
+            show(json.dumps({**row, "severity": Severity(row["severity"]).word}, sort_keys=True))
+    elif rows:
+        columns(HEADS, [_cells(row, Severity(row["severity"]).word) for row in rows])
+    else:
+        show("no alert" if arguments.all else "no open alert; --all shows closed ones", err=True)
+    return 0
+
+
+def _cells(row: "Row", severity: str) -> tuple[str, ...]:
+    from mfagap.detect.evaluate import rfc3339
+
+    first = rfc3339(row["first_ms"])[:16].replace("T", " ")
+    status = row["status"] + (f" ({row['resolution']})" if row["resolution"] else "")
+    users = ", ".join(row["users"]) or row["dedup_key"]
+    found = str(row["findings"])
+    return (str(row["id"]), severity, row["verdict"] or "-", status, first, found, users)
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print one alert.
+
+    Raises:
+        UsageError: There is none of that number.
+        MfagapError: See ``errors``.
+    """
+    from mfagap import settings
+    from mfagap.service import casebook
+
+    width = get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in casebook.shown(settings.load(arguments.config), arguments.alert):
+        for part in _wrapped(line, width):
+            show(part)
+    return 0
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return ``line`` as lines of ``width`` at most, set in as it is; whole where that is 0."""
+    margin = line[: len(line) - len(line.lstrip())]
+    if len(line) <= width or width <= len(margin) + 20:
+        return [line]
+    return wrap(line, width, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
+
+
+def run_deed(deed: str, arguments: argparse.Namespace) -> int:
+    """Acknowledge, close or reopen an alert.
+
+    Raises:
+        UsageError: There is none of that number, or it is so already.
+        MfagapError: See ``errors``.
+    """
+    from mfagap import settings
+    from mfagap.service import casebook
+
+    configured = settings.load(arguments.config)
+    resolution = arguments.resolution if deed == "close" else None
+    person = casebook.Person(arguments.by, arguments.note)
+    status = casebook.decide(configured, arguments.alert, deed, person, resolution)
+    show(f"alert {arguments.alert} is {status.value}", err=True)
+    return 0
+
+
+def run_ledger(arguments: argparse.Namespace) -> int:
+    """Print the ledger.
+
+    Raises:
+        MfagapError: See ``errors``.
+    """
+    from mfagap import settings
+    from mfagap.service import casebook
+
+    for line in casebook.ledger(settings.load(arguments.config)):
+        show(line)
+    return 0

@@ -1,0 +1,86 @@
+"""``mfagap init``: settings to begin with."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mfagap.cli.pipes import show
+from mfagap.errors import OutputError, UsageError
+
+TEMPLATE = """\
+# Settings of mfagap; docs/settings.md says what each key means.
+
+# Where the events and the state are kept, counted from this file.
+state = "mfagap-state"
+
+# Days for which an event is kept. A session is looked at again for 30 days, and its runbook looks
+# back 30 days from it, so that less than 60 takes from what is known.
+keep_days = 120
+
+# What is read. Of each kind there may be several, under names of your choice.
+[sources.okta]
+type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... in the environment
+# lateness_s = 300    # how late an event may come
+# backfill_days = 90  # how much of the log is read the first time
+# share_percent = 50  # of the rate limit that is used at most
+
+# [sources.dropped]
+# type = "folder"     # files that other tools write, in any shape that `mfagap scan` reads
+# path = "logs"       # a folder, file or glob, counted from this file
+# lateness_s = 0
+
+# Whom to tell. The address is a secret, and so the setting names the variable that holds it.
+# [routes.soc]
+# type = "webhook"
+# url_variable = "MFAGAP_WEBHOOK_URL"
+# secret_variable = "MFAGAP_WEBHOOK_SECRET"   # whsec_...; signs as standardwebhooks.com has it
+# severity = "medium"                         # the least severity that is told
+
+# [routes.chat]
+# type = "slack"
+# url_variable = "MFAGAP_SLACK_URL"
+# severity = "high"
+
+[routes.log]
+type = "file"
+path = "mfagap-alerts.jsonl"                  # one JSON line a notice, counted from this file
+severity = "low"
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "init",
+        allow_abbrev=False,
+        help="write settings to begin with",
+        description="Write a commented settings file.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("mfagap.toml"),
+        metavar="FILE",
+        help="default: %(default)s",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file.
+
+    Raises:
+        UsageError: It is there already.
+        OutputError: It cannot be written.
+    """
+    file: Path = arguments.file
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(TEMPLATE)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already; nothing was changed") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror}") from error
+    show(f"{file} is written; next: mfagap doctor --config {file}", err=True)
+    return 0

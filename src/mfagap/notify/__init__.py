@@ -1,0 +1,1 @@
+"""How people are told of an alert: one file a kind."""

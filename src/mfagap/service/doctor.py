@@ -1,0 +1,217 @@
+"""Whether all is in order: each check passes, fails, or could not be made."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from pathlib import Path
+
+from mfagap.detect.customize import customize
+from mfagap.detect.evaluate import rfc3339
+from mfagap.detect.lint import problems
+from mfagap.detect.load import folders, load_all
+from mfagap.errors import MfagapError, SettingsError
+from mfagap.lake.store import Lake
+from mfagap.service.durable import WATCHED_MS
+from mfagap.service.run import least, notifier, okta_client, wall_ms
+from mfagap.service.tick import SILENT_MS
+from mfagap.settings import Settings, Table
+from mfagap.sources.folder import look
+from mfagap.sources.okta_api import LOGS
+from mfagap.state.alerts import Outbox
+from mfagap.state.database import FILE, Database, Row
+from mfagap.state.ledger import Ledger
+
+DAY_S = 86_400
+FREE_BYTES = 1 << 30
+CLOCK_S = 60
+"""How far our clock may be from Okta's."""
+
+
+class Outcome(StrEnum):
+    """How a check ends; what could not be checked is no pass."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what was looked at, and what is so, or how to mend it."""
+
+    outcome: Outcome
+    subject: str
+    words: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Yield the checks of all that ``settings`` name; no notice is sent, and nothing changed."""
+    yield from _settings(settings)
+    yield from _detections(settings)
+    yield from _kept(settings)
+    for name, table in settings.sources.items():
+        yield from _source(name, table)
+    for name, table in settings.routes.items():
+        yield _route(name, table)
+    yield _disk(settings)
+    yield from _lake(settings)
+    yield from _state(settings)
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    if settings.sources:
+        words = f"sources: {len(settings.sources)}, routes: {len(settings.routes)}"
+        yield Check(Outcome.OK, "settings", f"{settings.file}: {words}")
+    else:
+        words = "no source: `mfagap init` writes settings, --config FILE names them"
+        yield Check(Outcome.FAIL, "settings", f"{settings.file}: {words}")
+
+
+def _detections(settings: Settings) -> Iterator[Check]:
+    found = [str(problem) for folder in folders() for problem in problems(folder)]
+    try:
+        detections = load_all()
+        for detection in detections:
+            customize(detection, settings.detections.get(detection.id, {}), settings.file)
+        unknown = settings.detections.keys() - {detection.id for detection in detections}
+        found += [f"{settings.file}: no detection {name!r}" for name in sorted(unknown)]
+    except MfagapError as error:
+        found.append(str(error))
+    for problem in dict.fromkeys(found):
+        yield Check(Outcome.FAIL, "detections", problem)
+    if not found:
+        yield Check(Outcome.OK, "detections", f"loaded: {len(folders())}; lint finds nothing")
+
+
+def _kept(settings: Settings) -> Iterator[Check]:
+    """Check whether events are kept as long as they are looked at."""
+    steps = [step for d in load_all() if d.runbook is not None for step in d.runbook.steps]
+    back = -(-max((step.before_s for step in steps), default=0) // DAY_S)
+    watched = WATCHED_MS // 1000 // DAY_S
+    why = f"runbooks look back {back} days, and sessions are looked at again for {watched}"
+    if settings.keep_days < back + watched:
+        yield Check(
+            Outcome.FAIL,
+            "keep_days",
+            f"{settings.keep_days} is too few: {why}; set it to {back + watched} or more",
+        )
+    else:
+        yield Check(Outcome.OK, "keep_days", f"{settings.keep_days}: {why}")
+
+
+def _source(name: str, table: Table) -> Iterator[Check]:
+    subject = f"sources.{name}"
+    try:
+        if table.text("type") == "folder":
+            table.only("path", "lateness_s")
+            path = table.path("path")
+            files = len(look(str(path), {}, Path()).deliveries)
+            yield Check(Outcome.OK, subject, f"{path}; files: {files}")
+        elif table.text("type") == "okta_api":
+            yield from _okta(subject, table)
+        else:
+            raise SettingsError(f"{table.where}: {table.name}.type is neither folder nor okta_api")
+    except MfagapError as error:
+        yield Check(Outcome.FAIL, subject, str(error))
+
+
+def _okta(subject: str, table: Table) -> Iterator[Check]:
+    """Ask for one event, which tells whether the credentials suffice, and what time it is there."""
+    with ExitStack() as stack:
+        answer = okta_client(table, stack).get(LOGS, {"limit": "1"})
+    yield Check(Outcome.OK, subject, "Okta accepts the credentials, and lets them read the log")
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        yield Check(Outcome.UNKNOWN, "clock", "Okta's answer tells no time")
+        return
+    off_s = round(wall_ms() / 1000 - theirs.timestamp())
+    if abs(off_s) > CLOCK_S:
+        where = "ahead of" if off_s > 0 else "behind"
+        words = f"{timedelta(seconds=abs(off_s))} {where} Okta's: let NTP set it"
+        yield Check(Outcome.FAIL, "clock", words)
+    else:
+        yield Check(Outcome.OK, "clock", f"within {CLOCK_S} seconds of Okta's")
+
+
+def _route(name: str, table: Table) -> Check:
+    try:
+        least(table)
+        notifier(table)
+    except SettingsError as error:
+        return Check(Outcome.FAIL, f"routes.{name}", str(error))
+    words = f"its settings are whole; `mfagap notify test {name}` sends a test"
+    return Check(Outcome.OK, f"routes.{name}", words)
+
+
+def _disk(settings: Settings) -> Check:
+    folder = settings.state.absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Check(Outcome.UNKNOWN, "disk", f"{there}: {error.strerror}")
+    words = f"{there}: {free / (1 << 30):.1f} GiB free"
+    if free < FREE_BYTES:
+        return Check(Outcome.FAIL, "disk", f"{words}: make room, or lower keep_days")
+    return Check(Outcome.OK, "disk", words)
+
+
+def _lake(settings: Settings) -> Iterator[Check]:
+    try:
+        lake = Lake(settings.state / "lake")
+        held = lake.holdings()
+        if held.set_aside:
+            words = f"files set aside: {len(held.set_aside)}; put them back from a backup"
+            yield Check(Outcome.FAIL, "lake", words)
+        if held.newest_ms is None or held.oldest_ms is None:
+            yield Check(Outcome.UNKNOWN, "lake", "it holds no event yet: `mfagap run --once`")
+            return
+        with lake.read({"event_ms"}, ["*"], held.newest_ms, held.newest_ms + 1):
+            span = f"{rfc3339(held.oldest_ms)} to {rfc3339(held.newest_ms)}"
+            yield Check(Outcome.OK, "lake", f"{held.events:,} events, {span}")
+    except MfagapError as error:
+        yield Check(Outcome.FAIL, "lake", str(error))
+
+
+def _state(settings: Settings) -> Iterator[Check]:
+    if not (settings.state / FILE).exists():
+        words = f"{settings.state}: nothing there yet: `mfagap run --once` makes it"
+        yield Check(Outcome.UNKNOWN, "state", words)
+        return
+    try:
+        with Database(settings.state) as database:
+            damage = str(database.one("PRAGMA quick_check(1)"))
+            rows = {str(row["name"]): row for row in Ledger(database).sources()}
+            parked = sum(row["status"] == "parked" for row in Outbox(database).unsent())
+    except MfagapError as error:
+        yield Check(Outcome.FAIL, "state", str(error))
+        return
+    if damage != "ok":
+        yield Check(Outcome.FAIL, "state", f"{damage}: put it back from a backup")
+        return
+    yield Check(Outcome.OK, "state", f"{settings.state / FILE}: whole")
+    for name in dict.fromkeys((*settings.sources, *rows)):
+        yield _heard(name, rows.get(name), known=name in settings.sources)
+    if parked:
+        words = f"given up: {parked}; `mfagap notify list` tells why"
+        yield Check(Outcome.FAIL, "notices", words)
+
+
+def _heard(name: str, row: Row | None, *, known: bool) -> Check:
+    """Check whether a source is still fed."""
+    subject = f"{name} is fed"
+    if row is None:
+        return Check(Outcome.UNKNOWN, subject, "it was not read yet: `mfagap run --once`")
+    heard = rfc3339(row["heard_ms"])
+    if not known:
+        words = f"read until {heard}, and not in the settings any more: it counts as silent, so "
+        return Check(Outcome.FAIL, subject, f"{words}that findings are at low confidence")
+    if wall_ms() - row["heard_ms"] >= SILENT_MS:
+        words = f"nothing new since {heard}: does `mfagap run` run, and does the source get events?"
+        return Check(Outcome.FAIL, subject, words)
+    return Check(Outcome.OK, subject, f"last heard {heard}")

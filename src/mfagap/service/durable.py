@@ -1,0 +1,132 @@
+"""What a durable run works with, and what is done with the lake's changes; see ``tick``."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.lake.store import Lake
+from mfagap.model import Detection
+from mfagap.state.alerts import Alerts, Outbox
+from mfagap.state.database import Database, Row
+from mfagap.state.ledger import SLOT_MS, Ledger, Reach
+from mfagap.state.sessions import Sessions
+
+WATCHED_MS = 30 * 24 * 3600 * 1000
+"""How long after its start a session is looked at again where something new comes to light."""
+
+TAKEN_IN = "generation"
+"""The fact that tells how far the lake's changes were taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The lake, the state and the detections of one state folder.
+
+    Attributes:
+        lake: The events.
+        database: The state.
+        detections: With the changes of the settings.
+        routes: Names of notification routes, each with the least severity that it is told of.
+        sources: Names of the sources that are read; None for all that are on file.
+    """
+
+    lake: Lake
+    database: Database
+    detections: Sequence[Detection]
+    routes: Sequence[tuple[str, int]] = ()
+    sources: Collection[str] | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """Slots and sources."""
+        return Ledger(self.database)
+
+    @property
+    def sessions(self) -> Sessions:
+        """Findings and investigations."""
+        return Sessions(self.database)
+
+    @property
+    def alerts(self) -> Alerts:
+        """Alerts."""
+        return Alerts(self.database)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notices."""
+        return Outbox(self.database)
+
+    @property
+    def feeds(self) -> list[Row]:
+        """What is known of each source that is read; one that is read no more holds nobody back."""
+        rows = self.ledger.sources()
+        return [row for row in rows if self.sources is None or row["name"] in self.sources]
+
+    @property
+    def event_types(self) -> list[str]:
+        """The types of events that some detection reads."""
+        return sorted({kind for detection in self.detections for kind in detection.event_types})
+
+
+def reach(detection: Detection) -> Reach:
+    """Return what of the log decides about a slot of ``detection``."""
+    before_s = max(detection.before_s, detection.chain_s)
+    after_s = max(detection.after_s, detection.grace_s)
+    return Reach(before_s * 1000, after_s * 1000, detection.grace_s * 1000)
+
+
+def take_in(workshop: Workshop, now_ms: int) -> None:
+    """Mark all that the lake's changes since the last time may change.
+
+    The lake keeps what each of its changes touched until it was taken in, and all is marked in one
+    transaction: a crash between the lake and the state loses nothing. What was received after NOW
+    is not seen yet, and so waits.
+    """
+    ledger = workshop.ledger
+    changes = workshop.lake.changes(ledger.fact(TAKEN_IN) or 0)
+    batches = list(takewhile(lambda batch: batch.received_ms <= now_ms, changes))
+    if not batches:
+        return
+    touched = sorted({slot * SLOT_MS for batch in batches for slot in batch.slots})
+    keys = list(_keys(workshop, touched))
+    with workshop.database.change():
+        for detection in workshop.detections:
+            ledger.spoil(detection.id, reach(detection), touched)
+            _touch(workshop, detection, keys, now_ms)
+        ledger.note(TAKEN_IN, max(batch.generation for batch in batches))
+
+
+def _touch(
+    workshop: Workshop, detection: Detection, keys: Iterable[dict[str, Any]], now_ms: int
+) -> None:
+    """Make due what the runbook may see otherwise: sessions of a user, or from an address."""
+    if detection.runbook is None:
+        return
+    steps = detection.runbook.steps
+    before_ms = max(step.before_s for step in steps) * 1000
+    after_ms = max(step.after_s or 0 for step in steps) * 1000
+    for row in keys:
+        users = [user for user in (row["actor_id"], row["target_id"]) if user]
+        workshop.sessions.touch(users, now_ms - WATCHED_MS)
+        if row["client_ip"]:
+            span = (row["first_ms"] - after_ms, row["last_ms"] + before_ms)
+            workshop.sessions.touch_address(row["client_ip"], span)
+
+
+def _keys(workshop: Workshop, touched: Sequence[int]) -> Iterable[dict[str, Any]]:
+    """Yield whom, and which address, the events in the slots ``touched`` concern."""
+    if not touched:
+        return
+    columns = {"actor_id", "target_id", "client_ip", "event_ms"}
+    span = (touched[0], touched[-1] + SLOT_MS)
+    slots = ", ".join(str(from_ms // SLOT_MS) for from_ms in touched)
+    with workshop.lake.read(columns, workshop.event_types, *span) as connection:
+        yield from DuckDBEngine(connection).run(
+            f"""
+SELECT actor_id, target_id, client_ip, min(event_ms) AS first_ms, max(event_ms) AS last_ms
+FROM events WHERE event_ms // {SLOT_MS} IN ({slots}) GROUP BY ALL ORDER BY ALL""",
+            {},
+            {},
+        )

@@ -1,0 +1,281 @@
+"""``run`` and ``serve``: tick by tick, on a state folder that one process holds."""
+
+import json
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfagap.detect.customize import customize
+from mfagap.detect.evaluate import rfc3339
+from mfagap.detect.load import load_all
+from mfagap.errors import NotifyError, SettingsError, UsageError
+from mfagap.lake.store import Lake
+from mfagap.model import Severity
+from mfagap.notify.notice import Body
+from mfagap.service.collect import Collected, Folder, Okta, Source, collect
+from mfagap.service.durable import Workshop
+from mfagap.service.tick import Ticked, tick
+from mfagap.settings import Settings, Table, environment
+from mfagap.state.database import Database, held
+from mfagap.state.ledger import floor
+
+if TYPE_CHECKING:
+    from mfagap.okta.client import OktaClient
+
+ATTEMPTS = 12
+"""How often a notice is sent before it is parked: for half a day."""
+
+FIRST_WAIT_MS = 15_000
+LONGEST_WAIT_MS = 2 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of the notices that were due."""
+
+    sent: int = 0
+    failed: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run did; ``dropped`` are events that are older than ``keep_days``."""
+
+    collected: Collected
+    ticked: Ticked
+    delivered: Delivered
+    dropped: int = 0
+
+
+def wall_ms() -> int:
+    """Return the wall clock, UTC epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def check_sources(settings: Settings) -> None:
+    """See that there is something to read: a run without a source is no all-clear.
+
+    Raises:
+        SettingsError: There is no source.
+    """
+    if not settings.sources:
+        raise SettingsError(
+            f"{settings.file}: no source to read; `mfagap init` writes settings to begin with, and "
+            "--config FILE or MFAGAP_CONFIG names them"
+        )
+
+
+@contextmanager
+def opened(settings: Settings) -> Generator[Workshop]:
+    """Open the state folder of ``settings``, for this process alone.
+
+    Raises:
+        StateBusy: Another process is at work there.
+        StateError: It cannot be used.
+        LakeError: The lake cannot.
+        SettingsError: A detection's settings, or a route, are off.
+    """
+    detections = [
+        customize(d, settings.detections.get(d.id, {}), settings.file) for d in load_all()
+    ]
+    routes = [(name, least(table)) for name, table in settings.routes.items()]
+    with held(settings.state), Database(settings.state) as database:
+        lake = Lake(settings.state / "lake")
+        yield Workshop(lake, database, detections, routes, list(settings.sources))
+
+
+def run_once(
+    workshop: Workshop,
+    settings: Settings,
+    now_ms: int,
+    progress: Callable[[str, int], None] = lambda _source, _events: None,
+) -> Report:
+    """Collect, tick, tell, tidy up.
+
+    Raises:
+        MfagapError: See ``errors``; what was done stays done, and the next run goes on from there.
+    """
+    with ExitStack() as stack:
+        collected = collect(workshop, list(sources(settings, stack)), now_ms, progress)
+    # A route that is off is told of before there is an alert, and keeps nobody from watching.
+    collected.failures.update(_off(settings))
+    ticked = tick(workshop, now_ms, time.monotonic)
+    delivered = deliver(workshop, settings, now_ms)
+    workshop.lake.compact(now_ms=now_ms)
+    dropped = workshop.lake.retain(settings.keep_days, now_ms)
+    return Report(collected, ticked, delivered, dropped)
+
+
+def _off(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each route that cannot be used, and why."""
+    for table in settings.routes.values():
+        try:
+            notifier(table)
+        except SettingsError as error:
+            yield table.name, str(error)
+
+
+def again(workshop: Workshop, span: tuple[int, int], now_ms: int) -> Ticked:
+    """Evaluate the slots that overlap ``span`` again; what changes is told by the next run.
+
+    Raises:
+        UsageError: The lake holds nothing of ``span``.
+        MfagapError: See ``errors``.
+    """
+    oldest_ms = workshop.lake.holdings().oldest_ms
+    if oldest_ms is None:
+        raise UsageError("the lake holds no event yet; `mfagap run --once` reads some")
+    if span[1] <= floor(oldest_ms):
+        raise UsageError(
+            f"the lake holds no event before {rfc3339(oldest_ms)}: none of that time was "
+            "read, or it is older than keep_days"
+        )
+    within = (max(span[0], floor(oldest_ms)), span[1])
+    with workshop.database.change():
+        for detection in workshop.detections:
+            workshop.ledger.forget(detection.id, within)
+    return tick(workshop, now_ms, time.monotonic)
+
+
+def deliver(workshop: Workshop, settings: Settings, now_ms: int) -> Delivered:
+    """Send the notices that are due; one that fails waits twice as long as the last time."""
+    sent = failed = parked = 0
+    outbox = workshop.outbox
+    for row in outbox.waiting(now_ms):
+        key, attempts = str(row["key"]), int(row["attempts"])
+        try:
+            send(settings, str(row["route"]), key, json.loads(row["body"]), now_ms)
+        except (NotifyError, SettingsError) as error:
+            failed += 1
+            last = attempts + 1 >= ATTEMPTS
+            parked += last
+            wait_ms = min(FIRST_WAIT_MS * 2**attempts, LONGEST_WAIT_MS)
+            with workshop.database.change():
+                outbox.failed(key, str(error), None if last else now_ms + wait_ms)
+        else:
+            sent += 1
+            with workshop.database.change():
+                outbox.sent(key)
+    return Delivered(sent, failed, parked)
+
+
+def send(settings: Settings, route: str, key: str, notice: Body, now_ms: int) -> None:
+    """Send one notice by ``route``.
+
+    Raises:
+        NotifyError: It was not taken.
+        SettingsError: There is no such route, or it is off.
+    """
+    if route not in settings.routes:
+        raise SettingsError(f"{settings.file}: no route {route!r}")
+    notifier(settings.routes[route]).send(key, notice, now_ms)
+
+
+def notifier(table: Table) -> Any:
+    """Return what ``table`` describes: ``type = "slack"`` means ``mfagap.notify.slack``.
+
+    Raises:
+        SettingsError: No module has that name, or the table is off.
+    """
+    return _kind("mfagap.notify", table).build(table)
+
+
+def serve(
+    workshop: Workshop,
+    settings: Settings,
+    every_s: float,
+    stop: Callable[[float], bool],
+    told: Callable[[Report], None],
+) -> None:
+    """Run again and again, until ``stop`` says so.
+
+    Args:
+        workshop: The state.
+        settings: As of the start.
+        every_s: Seconds from the beginning of one run to that of the next.
+        stop: Waits so many seconds at most; returns whether to stop. A run is always finished.
+        told: Told what each run did.
+
+    Raises:
+        MfagapError: The lake, the state or a query failed.
+    """
+    wait_s = 0.0
+    while not stop(wait_s):
+        began = time.monotonic()
+        told(run_once(workshop, settings, wall_ms()))
+        wait_s = max(0.0, every_s - (time.monotonic() - began))
+
+
+def sources(settings: Settings, stack: ExitStack) -> Iterator[Source]:
+    """Yield the sources of ``settings``; ``stack`` closes what they hold open.
+
+    Raises:
+        SettingsError: One is off.
+    """
+    for name, table in settings.sources.items():
+        kind = table.text("type")
+        if kind == "folder":
+            table.only("path", "lateness_s")
+            yield Folder(name, str(table.path("path")), table.number("lateness_s", 0) * 1000)
+        elif kind == "okta_api":
+            yield _okta(name, table, stack)
+        else:
+            known = "folder, okta_api"
+            raise SettingsError(f"{table.where}: {table.name}.type: {kind!r} is none of: {known}")
+
+
+def _kind(package: str, table: Table) -> Any:
+    kind = table.text("type")
+    name = kind if "." in kind else f"{package}.{kind}"
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}") from error
+
+
+def least(table: Table) -> int:
+    """Return the least severity that a route is told of."""
+    word = table.text("severity", "medium")
+    try:
+        return int(Severity[word.upper()])
+    except KeyError as error:
+        known = ", ".join(severity.word for severity in Severity)
+        raise SettingsError(
+            f"{table.where}: {table.name}.severity: {word!r} is none of: {known}"
+        ) from error
+
+
+def _okta(name: str, table: Table, stack: ExitStack) -> Okta:
+    """Return the org that the environment's credentials lead to."""
+    from mfagap.sources.okta_api import OktaApi
+
+    api = OktaApi(
+        okta_client(table, stack),
+        backfill_days=table.number("backfill_days", 90),
+        lateness_s=table.number("lateness_s", 300),
+    )
+    return Okta(name, api)
+
+
+def okta_client(table: Table, stack: ExitStack) -> "OktaClient":
+    """Return a client of the org that the environment's credentials lead to.
+
+    Raises:
+        SettingsError: There are none, or ``table`` is off.
+    """
+    from mfagap.okta.client import OktaClient
+    from mfagap.okta.credentials import find
+    from mfagap.okta.transport import open_http
+
+    table.only("lateness_s", "backfill_days", "share_percent")
+    share = table.number("share_percent", 50)
+    if not 1 <= share <= 100:
+        raise SettingsError(f"{table.where}: {table.name}.share_percent: {share} is not 1 to 100")
+    credentials = find(environment(), Path.home(), Path())
+    http = stack.enter_context(open_http())
+    return OktaClient(credentials, http, time.time, time.sleep, share=share / 100)

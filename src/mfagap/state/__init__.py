@@ -1,0 +1,1 @@
+"""What outlives a process: one SQLite file of ledger, findings, alerts and notices."""

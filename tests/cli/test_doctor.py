@@ -1,0 +1,128 @@
+import re
+from pathlib import Path
+
+import pytest
+from tests.cli.command import Run
+from tests.cli.watched import SETTINGS
+from tests.fake_okta.server import TOKEN, FakeOkta
+
+from mfagap.state.database import Database
+
+OKTA = '[sources.okta]\ntype = "okta_api"\n'
+
+
+@pytest.fixture(autouse=True)
+def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("OKTA_CLIENT_ORGURL", "OKTA_CLIENT_TOKEN", "OKTA_ORG_NAME", "OKTA_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _checks(out: str) -> dict[str, tuple[str, str]]:
+    found = re.findall(r"^(\w+) +([^:]+): (.+)$", out, re.MULTILINE)
+    return {subject: (outcome, words) for outcome, subject, words in found}
+
+
+def test_after_a_run_long_ago(run: Run, config: Path) -> None:
+    done = run("doctor", "--config", config)
+    checks = _checks(done.out)
+    assert {subject: outcome for subject, (outcome, _) in checks.items()} == {
+        "settings": "ok",
+        "detections": "ok",
+        "keep_days": "ok",
+        "sources.dropped": "ok",
+        "routes.log": "ok",
+        "disk": "ok",
+        "lake": "ok",
+        "state": "ok",
+        "dropped is fed": "fail",
+    }
+    assert checks["lake"][1].startswith("26 events, 2026-03-02T09:00:00.000Z to ")
+    assert checks["dropped is fed"][1].startswith("nothing new since 2026-03-02T12:00:00.000Z: ")
+    assert (done.code, done.err) == (1, "1 failed, 0 could not be checked\n")
+
+
+def test_before_the_first_run_much_is_unknown(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    file = tmp_path / "mfagap.toml"
+    file.write_text(SETTINGS, encoding="utf-8")
+    done = run("doctor", "--config", file)
+    unknown = [name for name, (outcome, _) in _checks(done.out).items() if outcome == "unknown"]
+    assert unknown == ["lake", "state"]
+    assert (done.code, done.err) == (0, "0 failed, 2 could not be checked\n")
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "subject", "words"),
+    [
+        ("^", "keep_days = 30\n", "keep_days", "30 is too few: "),
+        ('"logs"', '"absent"', "sources.dropped", "no such file or folder: '/.*/absent'"),
+        ("^path", "paht", "sources.dropped", ".*paht: unknown; known is"),
+        ('"folder"', '"tape"', "sources.dropped", ".*neither folder nor"),
+        ('"file"', '"fax"', "routes.log", ".*no kind 'fax'"),
+        ('"low"', '"loud"', "routes.log", ".*'loud' is none of"),
+        (".dropped", ".other", "dropped is fed", "read until .*not in the"),
+        (r"\Z", "\n[detections.x]\ndedup_key = 'actor'\n", "detections", ".*no detection"),
+        (r"(?s)\A.*", "", "settings", ".*no source: `mfagap init`"),
+    ],
+)
+def test_what_is_off(run: Run, config: Path, old: str, new: str, subject: str, words: str) -> None:
+    text = config.read_text(encoding="utf-8")
+    config.write_text(re.sub(old, new, text, count=1, flags=re.MULTILINE), encoding="utf-8")
+    done = run("doctor", "--config", config)
+    outcome, said = _checks(done.out)[subject]
+    assert (done.code, outcome) == (1, "fail")
+    assert re.match(words, said), said
+
+
+def test_settings_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "absent.toml"
+    done = run("doctor", "--config", file)
+    assert done.out == f"fail     settings: {file}: cannot be read: No such file or directory\n"
+    assert (done.code, done.err) == (1, "")
+
+
+def test_a_state_of_a_newer_mfagap(run: Run, config: Path) -> None:
+    with Database(config.parent / "state") as database, database.change():
+        database.run("PRAGMA user_version = 99")
+    outcome, said = _checks(run("doctor", "--config", config).out)["state"]
+    assert outcome == "fail"
+    assert "was written by a newer mfagap" in said
+
+
+def _okta(run: Run, tmp_path: Path) -> dict[str, tuple[str, str]]:
+    file = tmp_path / "mfagap.toml"
+    file.write_text(OKTA, encoding="utf-8")
+    return _checks(run("doctor", "--config", file).out)
+
+
+def test_without_credentials(run: Run, tmp_path: Path) -> None:
+    outcome, said = _okta(run, tmp_path)["sources.okta"]
+    assert (outcome, said[:20]) == ("fail", "no Okta credentials:")
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(0, "ok"), (2, "fail")])
+def test_an_org_is_asked_for_one_event(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int, outcome: str
+) -> None:
+    import time
+
+    with FakeOkta(clock=lambda: time.time() - hours * 3600) as org:
+        monkeypatch.setenv("OKTA_CLIENT_ORGURL", org.url)
+        monkeypatch.setenv("OKTA_CLIENT_TOKEN", TOKEN)
+        checks = _okta(run, tmp_path)
+        assert [request.query for request in org.asked()] == [{"limit": "1"}]
+    assert checks["sources.okta"][0] == "ok"
+    assert checks["clock"][0] == outcome
+
+
+def test_a_scope_that_is_missing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeOkta(scopes=frozenset()) as org:
+        monkeypatch.setenv("OKTA_CLIENT_ORGURL", org.url)
+        monkeypatch.setenv("OKTA_CLIENT_TOKEN", TOKEN)
+        outcome, said = _okta(run, tmp_path)["sources.okta"]
+    assert outcome == "fail"
+    assert "okta.logs.read" in said
+    assert TOKEN not in said

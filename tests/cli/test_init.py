@@ -1,0 +1,46 @@
+from pathlib import Path
+
+from tests.cli.command import Run
+
+from mfagap import settings
+from mfagap.cli.init import TEMPLATE
+
+
+def test_what_is_written_is_read(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    done = run("init", file)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == f"{file} is written; next: mfagap doctor --config {file}\n"
+    loaded = settings.load(file)
+    assert list(loaded.sources) == ["okta"]
+    assert list(loaded.routes) == ["log"]
+
+
+def test_what_is_commented_out_is_read_too(tmp_path: Path) -> None:
+    file = tmp_path / "mfagap.toml"
+    lines = [
+        line.removeprefix("# ") if "=" in line or line.startswith("# [") else line
+        for line in TEMPLATE.splitlines()
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    loaded = settings.load(file)
+    assert list(loaded.sources) == ["okta", "dropped"]
+    assert list(loaded.routes) == ["soc", "chat", "log"]
+
+
+def test_a_file_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mfagap.toml"
+    file.write_text("keep_days = 90\n", encoding="utf-8")
+    done = run("init", file)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"mfagap: {file} is there already; nothing was changed\n"
+    assert file.read_text(encoding="utf-8") == "keep_days = 90\n"
+
+
+def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "absent" / "mfagap.toml"
+    done = run("init", file)
+    assert (done.code, done.err) == (
+        1,
+        f"mfagap: cannot write {file}: No such file or directory\n",
+    )

@@ -1,0 +1,56 @@
+"""Whatever order events come in, however often, and in however many ticks: a scan's answer."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, orgs
+from tests.service.workshops import bench, scanned
+
+AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 900) * 1000
+"""Later than any event."""
+EVERY_STORY = Org(
+    tuple(
+        SignIn(number, f"u{number % 5}", 7000 + 60 * number, story)
+        for number, story in enumerate(STORIES)
+    )
+)
+
+
+@st.composite
+def slices(draw: st.DrawFn, count: int) -> list[list[int]]:
+    """Draw in which files, one a tick, the events come; each at least once, some again."""
+    order = draw(st.permutations(range(count)))
+    cuts = sorted(draw(st.lists(st.integers(0, count), max_size=4)))
+    again = draw(st.lists(st.integers(0, count - 1), max_size=6))
+    ends = [*cuts, count]
+    begins = [0, *cuts]
+    parts = [list(order[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    return [*parts, again]
+
+
+@settings(REPEATABLE, max_examples=8)
+@given(data=st.data(), org=orgs())
+def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
+    events = org.events
+    with tempfile.TemporaryDirectory() as name, bench(Path(name)) as work:
+        for number, part in enumerate(data.draw(slices(len(events)))):
+            work.drop(f"{number}.ndjson", [events[place] for place in part])
+            work.tick(AFTER_MS + number * 60_000)
+        findings, alerts = scanned(Path(name))
+        assert work.findings == findings
+        assert work.alerts == alerts
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_every_story_an_event_a_tick(tmp_path: Path, *, backwards: bool) -> None:
+    events = sorted(EVERY_STORY.events, key=lambda event: event["published"], reverse=backwards)
+    with bench(tmp_path) as work:
+        for number in range(0, len(events), 7):
+            work.drop(f"{number}.ndjson", events[number : number + 7])
+            work.tick(AFTER_MS + number * 10_000)
+        findings, alerts = scanned(tmp_path)
+        assert work.findings == findings
+        assert work.alerts == alerts

@@ -1,0 +1,206 @@
+"""Kills runs at every write boundary, and tells how each state ended; run as a program.
+
+``python -m tests.service.crashes FOLDER`` writes one JSON object: the kills, and what differed.
+It forks before any database is open, so that a run costs no new interpreter.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.properties.orgs import BEGIN, END_S, Org, SignIn, factor, of
+
+from mfagap import settings
+from mfagap.lake.store import Lake
+from mfagap.service import run
+from mfagap.state.database import Database
+
+CONFIG = """
+[sources.dropped]
+type = "folder"
+path = "{logs}"
+
+[routes.log]
+type = "file"
+path = "{out}"
+severity = "low"
+"""
+AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 900) * 1000
+
+ALICE = SignIn(1, "ada", 9000, "allowed")
+BOB = SignIn(2, "bob", 9600, "allowed")
+CYD = SignIn(3, "cyd", 9700, "allowed")
+ARRIVALS: Sequence[Sequence[Any]] = (
+    Org((ALICE, BOB, CYD)).events,
+    # a factor of Ada's that came late takes her alert back; Bob's session makes an API token
+    [factor(ALICE, "mfa", 20), of(BOB, "token_create", "token", 120)],
+)
+
+
+WRITES = ((os, "replace"), (os, "fsync"), (Path, "replace"), (Path, "unlink"))
+
+
+class Killer:
+    """Ends this process by SIGKILL at write boundary number ``at``; 0 lets it live."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.seen = 0
+
+    def boundary(self) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` with a boundary before it; the next one is the one behind it."""
+
+        def guarded(*arguments: Any, **named: Any) -> Any:
+            self.boundary()
+            return function(*arguments, **named)
+
+        return guarded
+
+    def arm(self) -> None:
+        """Stand at every write to the disk: of the lake, of a route, and of the state."""
+        patch = pytest.MonkeyPatch()
+        for holder, name in WRITES:
+            patch.setattr(holder, name, self.around(getattr(holder, name)))
+        connect = sqlite3.connect
+
+        def watched(file: Path, **options: Any) -> Watched:
+            return Watched(connect(file, **options), self)
+
+        patch.setattr(sqlite3, "connect", watched)
+
+
+class Watched:
+    """A connection that stands before each COMMIT."""
+
+    def __init__(self, connection: sqlite3.Connection, killer: Killer) -> None:
+        self.__dict__["connection"] = connection
+        self.__dict__["killer"] = killer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.connection, name, value)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if sql != "COMMIT":
+            return self.connection.execute(sql, *values)
+        return self.killer.around(self.connection.execute)(sql)
+
+
+def tick(folder: Path, number: int, at: int = 0) -> int | None:
+    """Run once in a process of its own, which is killed at boundary ``at``.
+
+    Returns:
+        None where it was killed; else how many boundaries there were.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        killer = Killer(at)
+        killer.arm()
+        configured = settings.load(folder / "mfagap.toml")
+        now_ms = AFTER_MS + number * 60_000
+        with run.opened(configured) as workshop:
+            report = run.run_once(workshop, configured, now_ms)
+            workshop.lake.compact(now_ms=now_ms, most=0)
+        assert not report.collected.failures
+        assert not report.delivered.failed
+        os.write(writing, str(killer.seen).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        told = answer.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return None
+    assert status == 0, f"a run ended with {status}"
+    return int(told)
+
+
+def arrive(folder: Path, number: int) -> None:
+    """Drop the events that come before tick ``number``."""
+    text = "".join(json.dumps(event) + "\n" for event in ARRIVALS[number])
+    (folder / "logs" / f"{number}.ndjson").write_text(text, encoding="utf-8")
+
+
+def held(folder: Path) -> dict[str, Any]:
+    """Return all that must be the same whether a run was killed or not."""
+    configured = settings.load(folder / "mfagap.toml")
+    with Database(configured.state) as database:
+        told: dict[str, Any] = {table: database.rows(sql) for table, sql in TABLES.items()}
+    lake = Lake(configured.state / "lake")
+    told["events"] = lake.holdings().events
+    lines = (folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    told["notices"] = [json.loads(line) for line in lines]
+    parts = [path for path in configured.state.rglob("*") if path.name.endswith(".part")]
+    told["left over"] = [str(path) for path in parts]
+    return told
+
+
+TABLES = {
+    "sources": "SELECT name, watermark_ms FROM sources",
+    "slots": "SELECT detection, from_ms, watermark_ms, events, starts, dirty FROM slots",
+    "versions": "SELECT detection, uuid, version, finding FROM versions ORDER BY uuid, version",
+    "sessions": "SELECT * FROM sessions ORDER BY uuid",
+    "runs": "SELECT detection, uuid, run FROM investigations ORDER BY uuid, run",
+    "alerts": "SELECT * FROM alerts ORDER BY id",
+    "members": "SELECT * FROM members ORDER BY uuid",
+    "deeds": "SELECT * FROM deeds ORDER BY id",
+    "outbox": "SELECT key, alert, route, body, status FROM outbox ORDER BY rowid",
+}
+
+
+def main(folder: Path) -> None:
+    """Kill every tick at every boundary, and each recovery at one of its own."""
+    whole = folder / "whole"
+    (whole / "logs").mkdir(parents=True)
+    kills = 0
+    differing: list[str] = []
+    for number in range(len(ARRIVALS)):
+        arrive(whole, number)
+        before = folder / f"before-{number}"
+        shutil.copytree(whole, before)
+        write_config(whole)
+        count = tick(whole, number)
+        assert count is not None
+        expected = held(whole)
+        for at in range(1, count + 1):
+            with tempfile.TemporaryDirectory(dir=folder) as name:
+                killed = Path(name) / "killed"
+                shutil.copytree(before, killed)
+                write_config(killed)
+                kills += tick(killed, number, at) is None
+                kills += at % 2 == 0 and tick(killed, number, at // 2) is None
+                tick(killed, number)
+                found = held(killed)
+            differing += [
+                f"tick {number}, boundary {at}: {key}: {found[key]} is not {value}"
+                for key, value in expected.items()
+                if found[key] != value
+            ]
+    print(json.dumps({"kills": kills, "differing": differing}))
+
+
+def write_config(folder: Path) -> None:
+    """Write settings that lead to ``folder`` alone."""
+    text = CONFIG.format(logs=folder / "logs", out=folder / "alerts.jsonl")
+    (folder / "mfagap.toml").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
