@@ -160,6 +160,8 @@ TABLE = settings.Table(
     [
         (lambda: TABLE.text("days"), "days: 9 is not a text"),
         (lambda: TABLE.text("none"), "none: is missing; it is a text"),
+        (lambda: TABLE.one_of("path", "y", ("y", "z")), "path: 'x' is none of: y, z"),
+        (lambda: TABLE.one_of("days", "y", "yz"), "days: 9 is not a text"),
         (lambda: TABLE.number("path", 1), "path: 'x' is not a whole number"),
         (lambda: TABLE.number("share", 1), "share: 0.5 is not a whole number"),
         (lambda: TABLE.number("on", 1), "on: True is not a whole number"),
@@ -185,6 +187,7 @@ def test_values_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     TABLE.only("days", "path", "key", "share", "on")
     assert (TABLE.text("path"), TABLE.text("none", "y")) == ("x", "y")
     assert (TABLE.number("days", 1), TABLE.number("none", 1)) == (9, 1)
+    assert (TABLE.one_of("path", "y", "xy"), TABLE.one_of("none", "y", "xy")) == ("x", "y")
     monkeypatch.setenv("OKTA_KEY", "the secret")
     assert TABLE.secret("key") == "the secret"
     monkeypatch.setenv("OKTA_KEY", "")

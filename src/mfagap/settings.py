@@ -15,7 +15,7 @@ A settings file is TOML::
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -53,7 +53,7 @@ class Table:
         for key in self.values:
             if key not in (*known, "type"):
                 listed = ", ".join(("type", *known))
-                raise self._off(key, f"unknown; known is: {listed}")
+                raise self.off(key, f"unknown; known is: {listed}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text.
@@ -62,6 +62,17 @@ class Table:
             SettingsError: It is missing, or something else.
         """
         return self._value(key, default, str, "a text")
+
+    def one_of(self, key: str, default: str, known: Collection[str]) -> str:
+        """Return a text that is one of ``known``.
+
+        Raises:
+            SettingsError: It is something else.
+        """
+        text = self.text(key, default)
+        if text not in known:
+            raise self.off(key, f"{text!r} is none of: {', '.join(known)}")
+        return text
 
     def path(self, key: str) -> Path:
         """Return a path, absolute; a relative one counts from the settings file's folder.
@@ -79,7 +90,7 @@ class Table:
         """
         number = self._value(key, default, int, "a whole number")
         if number < 0:
-            raise self._off(key, f"{number} is negative")
+            raise self.off(key, f"{number} is negative")
         return number
 
     def secret(self, key: str) -> str:
@@ -91,18 +102,19 @@ class Table:
         variable = self.text(key)
         value = os.environ.get(variable)
         if not value:
-            raise self._off(key, f"the environment variable {variable!r} is not set")
+            raise self.off(key, f"the environment variable {variable!r} is not set")
         return value
 
     def _value(self, key: str, default: _T | None, kind: type[_T], words: str) -> _T:
         value = self.values.get(key, default)
         if value is None:
-            raise self._off(key, f"is missing; it is {words}")
+            raise self.off(key, f"is missing; it is {words}")
         if type(value) is not kind:
-            raise self._off(key, f"{value!r} is not {words}")
+            raise self.off(key, f"{value!r} is not {words}")
         return value
 
-    def _off(self, key: str, what: str) -> SettingsError:
+    def off(self, key: str, what: str) -> SettingsError:
+        """Return the error that says what is wrong with ``key``."""
         place = f"{self.name}.{key}" if self.name else key
         return SettingsError(f"{self.where}: {place}: {what}")
 

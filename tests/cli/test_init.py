@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import pytest
 from tests.cli.command import Run
 
 from mfagap import settings
 from mfagap.cli.init import TEMPLATE
+from mfagap.service.run import notifier
 
 
 def test_what_is_written_is_read(run: Run, tmp_path: Path) -> None:
@@ -16,7 +18,9 @@ def test_what_is_written_is_read(run: Run, tmp_path: Path) -> None:
     assert list(loaded.routes) == ["log"]
 
 
-def test_what_is_commented_out_is_read_too(tmp_path: Path) -> None:
+# Of what apprise loads; see tests/notify/test_apprise.py.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_what_is_commented_out_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mfagap.toml"
     lines = [
         line.removeprefix("# ") if "=" in line or line.startswith("# [") else line
@@ -25,7 +29,14 @@ def test_what_is_commented_out_is_read_too(tmp_path: Path) -> None:
     file.write_text("\n".join(lines), encoding="utf-8")
     loaded = settings.load(file)
     assert list(loaded.sources) == ["okta", "dropped"]
-    assert list(loaded.routes) == ["soc", "chat", "log"]
+    assert list(loaded.routes) == ["soc", "chat", "mail", "siem", "phone", "log"]
+    monkeypatch.setenv("MFAGAP_WEBHOOK_URL", "https://example.com/hook")
+    monkeypatch.setenv("MFAGAP_WEBHOOK_SECRET", "whsec_c2VjcmV0")
+    monkeypatch.setenv("MFAGAP_SLACK_URL", "https://example.com/slack")
+    monkeypatch.setenv("MFAGAP_MAIL_PASSWORD", "secret")
+    monkeypatch.setenv("MFAGAP_APPRISE_URL", "jsons://example.com")
+    kinds = [type(notifier(table)).__name__ for table in loaded.routes.values()]
+    assert kinds == ["Webhook", "Slack", "Email", "Syslog", "Apprise", "File"]
 
 
 def test_a_file_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:

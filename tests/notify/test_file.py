@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.notify.receivers import NOTICE, table
+from tests.report.ocsf_schema import validated_events
 
 from mfagap.errors import NotifyError, SettingsError
 from mfagap.notify import file as kind
@@ -55,6 +56,26 @@ def test_text_that_looks_like_a_key_is_none(path: Path) -> None:
     assert [line["key"] for line in lines(path)] == ["1", "2"]
 
 
+def test_detection_findings(path: Path) -> None:
+    out = kind.build(table(type="file", path=str(path), format="ocsf"))
+    for key, moment_ms in (("7-12-log", 5), ("7-13-log", 6), ("7-12-log", 7)):
+        out.send(key, {**NOTICE, "session_ids": ["7-13-log", '"key": "7-13-log"']}, moment_ms)
+    events = validated_events(path.read_text(encoding="utf-8"))
+    assert [(event["unmapped"]["key"], event["time"]) for event in events] == [
+        ("7-12-log", 5),
+        ("7-13-log", 6),
+    ]
+    assert path.read_bytes().isascii()
+
+
+@pytest.mark.parametrize("name", ["Größe", "\x7f", "\u2028", '"', "\\"])
+@pytest.mark.parametrize("form", ["json", "ocsf"])
+def test_the_same_key_is_known_however_it_is_written(path: Path, name: str, form: str) -> None:
+    for _ in range(2):
+        File(path, form).send(f"7-12-{name}", NOTICE, 5)
+    assert len(lines(path)) == 1
+
+
 @pytest.mark.parametrize("cut", [1, 2, 100, -1])
 def test_a_line_that_broke_off_is_written_again(path: Path, cut: int) -> None:
     File(path).send("1", NOTICE, 5)
@@ -93,5 +114,5 @@ def test_the_settings_name_it(path: Path) -> None:
     assert str(caught.value) == "mfagap.toml:3: routes.soc.path: is missing; it is a text"
     with pytest.raises(SettingsError) as caught:
         kind.build(table(type="file", path="x", rotate=1))
-    told = "routes.soc.rotate: unknown; known is: type, severity, path"
+    told = "routes.soc.rotate: unknown; known is: type, severity, path, format"
     assert str(caught.value) == f"mfagap.toml:3: {told}"

@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
+from tests.report.ocsf_schema import validated_events
 from tests.report.results import FINDING, NOON, NOON_MS, with_context
 
 from mfagap.alerts import AlertStatus, Change, Deed
 from mfagap.detect.load import load_all
 from mfagap.model import Finding, Severity, VerdictWord
-from mfagap.notify.notice import MOST, MOST_TEXT, body
+from mfagap.notify.notice import FORMATS, MOST, MOST_TEXT, body, identity, line
+from mfagap.report import ocsf
 from mfagap.state.sessions import Session
 
 (DETECTION,) = (d for d in load_all() if d.id == FINDING.detection)
@@ -87,3 +89,29 @@ def test_values_are_cut_and_sessions_counted() -> None:
 def test_it_is_json() -> None:
     told = body(DETECTION, 7, OPENED, [session(FINDING)], None)
     assert json.loads(json.dumps(told)) == told
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """Slack and others refuse a message with one, and a user agent could keep its own back."""
+    halves = with_context(user_agent="a\ud83db\udd11c", user_email="\ud83d\udd11")
+    told = body(DETECTION, 7, OPENED, [session(halves)], None)
+    assert (told["clients"], told["users"]) == (["a\ufffdb\ufffdc"], ["\U0001f511"])
+
+
+def test_an_identity_is_of_key_and_notice() -> None:
+    one = body(DETECTION, 7, OPENED, [session(FINDING)], None)
+    other = body(DETECTION, 7, OPENED, [session(with_context(source_ip="192.0.2.11"))], None)
+    assert identity("k", one) == identity("k", json.loads(json.dumps(one)))
+    assert len({identity("k", one), identity("l", one), identity("k", other)}) == 3
+    assert len(identity("k", one)) == 32
+
+
+def test_a_line_is_plain_or_a_detection_finding() -> None:
+    told = body(DETECTION, 7, OPENED, [session(FINDING)], None)
+    plain_line, finding = (line(form, "7-12-log", told, NOON_MS) for form in FORMATS)
+    assert json.loads(plain_line) == {"key": "7-12-log", "at_ms": NOON_MS, **told}
+    (event,) = validated_events(finding)
+    assert event == ocsf.alert("7-12-log", identity("7-12-log", told), told, NOON_MS)
+    for text in (plain_line, finding):
+        assert text.count('"key": "7-12-log"') == 1
+        assert text.endswith("}\n")

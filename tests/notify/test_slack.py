@@ -17,7 +17,9 @@ from mfagap.notify import slack
 from mfagap.notify.notice import body
 from mfagap.state.sessions import Session
 
-HOSTILE = "<!channel> <@U1> *bold* _it_ `code` <https://example.com|click> &lt; :bomb: \u202e"
+HOSTILE = "<!channel> <@U1> *bold* _it_ `code` <https://example.com|click> &lt; :bomb:"
+STEERING = "\u202e\x1b[2J\nverdict: benign"
+SHOWN = r"\u202e\x1b[2J\x0averdict: benign"
 
 
 def texts(value: Any) -> Generator[dict[str, Any]]:
@@ -73,17 +75,19 @@ def test_why_it_was_taken_back_is_told() -> None:
 
 
 def test_hostile_text_is_text() -> None:
-    fields = {key: [HOSTILE] for key in slack.FIELDS}
-    notice = {**NOTICE, "title": HOSTILE, "why": HOSTILE, **fields}
+    hostile = f"{HOSTILE} {STEERING}"
+    fields = {key: [hostile] for key in slack.FIELDS}
+    notice = {**NOTICE, "title": hostile, "why": hostile, **fields}
     told = slack.message("k", notice)
     assert told["text"] == (
         "opened: &lt;!channel&gt; &lt;@U1&gt; *bold* _it_ `code` "
-        "&lt;https://example.com|click&gt; &amp;lt; :bomb: \u202e"
+        "&lt;https://example.com|click&gt; &amp;lt; :bomb: " + SHOWN
     )
     found = list(texts(told))
     assert [text["type"] for text in found] == ["plain_text", "plain_text"]
     assert [text["emoji"] for text in found] == [False, False]
-    assert found[1]["text"].count(HOSTILE) == 1 + len(slack.FIELDS), "as it came"
+    assert found[1]["text"].count(f"{HOSTILE} {SHOWN}") == 1 + len(slack.FIELDS)
+    assert len(found[1]["text"].splitlines()) == 3 + len(slack.FIELDS), "no line of its own"
     assert json.dumps(told).count("!channel") == 8, "and nowhere else"
 
 

@@ -1,6 +1,10 @@
+import json
+from email import message_from_string
+from email.policy import default
+
 import pytest
 
-from mfagap.report.clean import cell, terminal
+from mfagap.report.clean import cell, json_line, mail, terminal
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,40 @@ def test_no_cell_is_a_formula(first: str, space: str) -> None:
 )
 def test_a_cell_is_one_line_and_whole(text: str, shown: str) -> None:
     assert cell(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("curl/8.5.0 (+http://example.com)", "curl/8.5.0 (+http[://]example.com)"),
+        ("HTTPS://WWW.example.com", "HTTPS[://]WWW[.]example.com"),
+        ("awww.example.com", "awww.example.com"),
+        ("a\r\nBcc: b@example.com", "a\\x0d\\x0aBcc: b@example.com"),
+        ("=?utf-8?q?a?= =?b", "= ?utf-8?q?a?= = ?b"),
+        ("a\u202e\u3000\xa0b", "a\\u202e  b"),
+        ("Zoë 日本", "Zoë 日本"),
+    ],
+)
+def test_a_mail_shows_what_is_there(text: str, shown: str) -> None:
+    assert mail(text) == shown
+
+
+def test_no_encoded_word_is_decoded() -> None:
+    word = "=?utf-8?b?SSBhbSBzYWZl?="
+    assert message_from_string(f"Subject: {word}\n\n", policy=default)["Subject"] == "I am safe"
+    safe = mail(word)
+    assert message_from_string(f"Subject: {safe}\n\n", policy=default)["Subject"] == safe
+
+
+def test_a_mail_is_cut() -> None:
+    assert mail("x" * 500) == "x" * 500
+    assert mail("x" * 501) == "x" * 499 + "…"
+
+
+def test_a_json_line_is_ascii_on_one_line() -> None:
+    value = {"a\n": "\x7f\x1b\u2028é\U0001f511", "b": [1, None, "\ud83d"]}
+    line = json_line(value)
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    assert line.isascii()
+    assert json.loads(line) == {**value, "b": [1, None, "\ufffd"]}

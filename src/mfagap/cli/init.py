@@ -29,7 +29,8 @@ type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... 
 # path = "logs"       # a folder, file or glob, counted from this file
 # lateness_s = 0
 
-# Whom to tell. The address is a secret, and so the setting names the variable that holds it.
+# Whom to tell. What is secret, such as the URL of a webhook, stands in the environment, and the
+# setting names the variable that holds it.
 # [routes.soc]
 # type = "webhook"
 # url_variable = "MFAGAP_WEBHOOK_URL"
@@ -41,9 +42,29 @@ type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... 
 # url_variable = "MFAGAP_SLACK_URL"
 # severity = "high"
 
+# [routes.mail]
+# type = "email"
+# host = "smtp.example.com"
+# security = "starttls"                       # "tls" for port 465, "none" for plain text
+# user = "mfagap"                             # without it nobody logs in
+# password_variable = "MFAGAP_MAIL_PASSWORD"
+# from = "mfagap@example.com"
+# to = "soc@example.com"                      # one address; a route each for more
+
+# [routes.siem]
+# type = "syslog"                             # RFC 5424
+# host = "syslog.example.com"
+# transport = "tls"                           # "tcp", "udp", or "local" with a path
+# format = "ocsf"                             # Detection Findings; "json" has the plain fields
+
+# [routes.phone]
+# type = "apprise"                            # pip install 'mfagap[apprise]'
+# url_variable = "MFAGAP_APPRISE_URL"         # no text from the log is sent there
+
 [routes.log]
 type = "file"
 path = "mfagap-alerts.jsonl"                  # one JSON line a notice, counted from this file
+format = "json"                               # "ocsf" writes Detection Findings
 severity = "low"
 """
 

@@ -29,10 +29,13 @@ def add_to(commands: Any) -> None:
     preview = actions.add_parser(
         "preview",
         allow_abbrev=False,
-        help="the notice of one alert, as JSON",
-        description="Print what would be sent of one alert now, as a webhook or a file gets it.",
+        help="the notice of one alert",
+        description="Print what would be sent of one alert now; nothing is sent.",
     )
     preview.add_argument("alert", type=int, metavar="ALERT", help="its number")
+    preview.add_argument(
+        "--route", metavar="ROUTE", help="as this route sends it (default: its fields, as JSON)"
+    )
     _config(preview)
     preview.set_defaults(run=run_preview)
     testing = actions.add_parser(
@@ -92,8 +95,13 @@ def run_preview(arguments: argparse.Namespace) -> int:
     from mfagap import settings
     from mfagap.service import casebook
 
-    notice = casebook.notice(settings.load(arguments.config), arguments.alert)
-    for line in json.dumps(notice, indent=2, sort_keys=True).splitlines():
+    loaded = settings.load(arguments.config)
+    if arguments.route is None:
+        notice = casebook.notice(loaded, arguments.alert)
+        text = json.dumps(notice, indent=2, sort_keys=True)
+    else:
+        text = casebook.preview(loaded, arguments.alert, arguments.route)
+    for line in text.splitlines():
         show(line)
     return 0
 

@@ -1,11 +1,11 @@
 """Notices to a file: one JSON line each, only ever added to, for whatever ships logs."""
 
-import json
 import os
 from pathlib import Path
 
 from mfagap.errors import NotifyError
-from mfagap.notify.notice import Body
+from mfagap.notify.notice import FORMATS, Body, line
+from mfagap.report.clean import json_line
 from mfagap.settings import Table
 
 TAIL = 1024 * 1024
@@ -13,11 +13,17 @@ TAIL = 1024 * 1024
 
 
 class File:
-    """Adds each notice to ``path``, once: a line that is there already is not written again."""
+    """Adds each notice to ``path``, once: a line that is there already is not written again.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        form: One of ``notice.FORMATS``.
+    """
+
+    def __init__(self, path: Path, form: str = "json") -> None:
         """See the class."""
         self._path = path
+        self._form = form
 
     def send(self, key: str, notice: Body, now_ms: int) -> None:
         """Add ``notice``.
@@ -25,8 +31,7 @@ class File:
         Raises:
             NotifyError: The file cannot be written.
         """
-        line = json.dumps({"key": key, "at_ms": now_ms, **notice}, sort_keys=True).encode() + b"\n"
-        mark = f'"key": {json.dumps(key)},'.encode()
+        mark = json_line({"key": key}).strip("{}\n").encode()
         try:
             with self._path.open("a+b") as out:
                 size = out.seek(0, os.SEEK_END)
@@ -37,11 +42,15 @@ class File:
                     return
                 if torn:  # a crash in the middle of a line: it is written again, whole
                     out.truncate(size - len(torn))
-                out.write(line)
+                out.write(self.render(key, notice, now_ms).encode())
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
             raise NotifyError(f"{self._path}: {error.strerror}") from error
+
+    def render(self, key: str, notice: Body, now_ms: int) -> str:
+        """Return the line that ``notice`` is."""
+        return line(self._form, key, notice, now_ms)
 
 
 def build(table: Table) -> File:
@@ -50,5 +59,5 @@ def build(table: Table) -> File:
     Raises:
         SettingsError: ``table`` is off.
     """
-    table.only("severity", "path")
-    return File(table.path("path"))
+    table.only("severity", "path", "format")
+    return File(table.path("path"), table.one_of("format", "json", FORMATS))

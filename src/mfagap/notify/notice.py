@@ -1,11 +1,15 @@
 """What a notice says: fixed fields, in one form for every route."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from mfagap.alerts import Change, Deed
 from mfagap.detect.evaluate import rfc3339
 from mfagap.model import Detection, Severity
+from mfagap.report import ocsf
+from mfagap.report.clean import json_line
 from mfagap.state.sessions import Session
 
 MOST = 10
@@ -13,6 +17,9 @@ MOST = 10
 
 MOST_TEXT = 500
 """Characters of one value: whoever writes the log could otherwise fill a message."""
+
+FORMATS = ("json", "ocsf")
+"""What a line of a file or of syslog may be."""
 
 Body = Mapping[str, Any]
 
@@ -74,9 +81,36 @@ def plain(deed: Deed, alert: int, detection: str, title: str, severity: Severity
     }
 
 
+def line(form: str, key: str, notice: Body, now_ms: int) -> str:
+    """Return ``notice`` as one line of JSON in printable ASCII, which ends in a line feed.
+
+    Whatever the form, ``"key": "…"`` stands in it once as a name and value, and text from the log
+    cannot.
+
+    Args:
+        form: One of ``FORMATS``: the fields as they are, or an OCSF Detection Finding.
+        key: The idempotency key.
+        notice: What is told.
+        now_ms: When, UTC epoch milliseconds.
+    """
+    if form == "ocsf":
+        return json_line(ocsf.alert(key, identity(key, notice), notice, now_ms))
+    return json_line({"key": key, "at_ms": now_ms, **notice})
+
+
+def identity(key: str, notice: Body) -> str:
+    """Return 32 characters that tell ``notice`` from all others, and are a repeat's too.
+
+    Keys are unique in one state folder alone: two that tell one mailbox would hide each other's.
+    """
+    return sha256(json.dumps([key, notice], sort_keys=True).encode()).hexdigest()[:32]
+
+
 def _some(values: Iterable[str | None]) -> list[str]:
     return [_short(value) for value in sorted({v for v in values if v is not None})[:MOST]]
 
 
 def _short(text: str) -> str:
+    """Return ``text``, cut, and without halves of a surrogate pair, which a receiver may refuse."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"

@@ -1,14 +1,16 @@
 """Notices to a Slack channel, by an incoming webhook (Block Kit).
 
 All that may come from the log stands in ``plain_text``: nothing in it is a link, a mention or
-markup.
+markup. It is cleaned as for a terminal, so that no user agent adds a line of its own.
 """
 
 import json
 from typing import Any
 
+from mfagap.notify.notice import MOST_TEXT as MOST_VALUE
 from mfagap.notify.notice import Body
 from mfagap.notify.webhook import checked, post
+from mfagap.report.clean import terminal
 from mfagap.settings import Table
 
 MOST_TEXT = 2900
@@ -34,21 +36,30 @@ class Slack:
         Raises:
             NotifyError: It was not taken.
         """
+        text = self.render(key, notice, now_ms)
+        post(self._url, text, {"content-type": "application/json"})
+
+    def render(self, key: str, notice: Body, now_ms: int) -> str:
+        """Return the message that ``notice`` is, as JSON."""
         del now_ms  # Slack stamps a message itself
-        post(self._url, json.dumps(message(key, notice)), {"content-type": "application/json"})
+        return json.dumps(message(key, notice))
 
 
 def message(key: str, notice: Body) -> dict[str, Any]:
     """Return ``notice`` as Slack's API takes it."""
-    head = f"{notice['kind']}: {notice['title']}"
+    head = f"{notice['kind']}: {terminal(notice['title'], MOST_VALUE)}"
     verdict = notice["verdict"] or "no verdict yet"
     lines = [
         f"alert {notice['alert']} · {notice['severity']} · {verdict} · "
         f"{notice['sessions']} session(s) · first {notice['first_seen']}"
     ]
     if notice["why"]:
-        lines.append(f"why: {notice['why']}")
-    lines += [f"{name}: {', '.join(notice[name])}" for name in FIELDS if notice[name]]
+        lines.append(f"why: {terminal(notice['why'], MOST_VALUE)}")
+    lines += [
+        f"{name}: {', '.join(terminal(text, MOST_VALUE) for text in notice[name])}"
+        for name in FIELDS
+        if notice[name]
+    ]
     last = f"\nmfagap alerts show {notice['alert']} · {key}"
     text = "\n".join(lines)[: MOST_TEXT - len(last)] + last
     return {

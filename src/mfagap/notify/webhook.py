@@ -8,11 +8,9 @@ import httpx2
 from standardwebhooks.webhooks import Webhook as Signer
 
 from mfagap.errors import NotifyError, SettingsError
+from mfagap.notify.endpoint import LOOPBACK, TIMEOUT_S
 from mfagap.notify.notice import Body
 from mfagap.settings import Table
-
-TIMEOUT_S = 10.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Webhook:
@@ -39,7 +37,7 @@ class Webhook:
         """
         key = quote(key, safe="")  # a route's name is part of it, and may be any text
         moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-        text = json.dumps(notice, sort_keys=True)
+        text = self.render(key, notice, now_ms)
         headers = {
             "content-type": "application/json",
             "webhook-id": key,
@@ -48,6 +46,11 @@ class Webhook:
         if self._signer is not None:
             headers["webhook-signature"] = self._signer.sign(key, moment, text)
         post(self._url, text, headers)
+
+    def render(self, key: str, notice: Body, now_ms: int) -> str:
+        """Return what is posted; the key is in a header."""
+        del key, now_ms
+        return json.dumps(notice, sort_keys=True)
 
 
 def post(url: str, text: str, headers: dict[str, str]) -> None:

@@ -1,7 +1,10 @@
 """Makes text from the log harmless for one output. Who writes user agents is the attacker."""
 
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 _STEERING = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
 """Unicode's categories of what is not drawn, steers what is, or encloses what stands before it."""
@@ -12,6 +15,10 @@ _INVISIBLE = re.compile(
 _FORMULA = re.compile(r"(^|;)(?=[\s\"]*[=+\-@\uff0b\uff0d\uff1d\uff20])")
 """Where a spreadsheet would begin to calculate, wide forms included. In half of Europe a cell ends
 at a semicolon, whatever quotes stand around it."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_PRINTABLE_ASCII = re.compile("[^ -~]+")
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
 def terminal(text: str, limit: int = 200) -> str:
@@ -69,3 +76,28 @@ def html_lines(text: str, limit: int = 20_000) -> str:
 def _seen(char: str) -> str:
     """Return a wide or narrow space as a plain one; what has no picture as its number."""
     return " " if unicodedata.category(char) == "Zs" else f"\\u{ord(char):04x}"
+
+
+def mail(text: str, limit: int = 500) -> str:
+    """Return ``text`` on one line for a mail: what ``html`` does, and few links.
+
+    Mail programs make links of what looks like one: ``https://`` becomes ``https[://]``. An encoded
+    word (``=?utf-8?...?=``), in which a subject could hide anything, is taken apart.
+    """
+    plain = html(text, limit).replace("=?", "= ?")
+    return _LINK.sub(lambda match: f"{match[0][:-1]}[.]" if match[0] != "://" else "[://]", plain)
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return ``value`` as one line of printable ASCII, which any JSON parser takes.
+
+    Half a surrogate pair becomes U+FFFD: strict parsers refuse the whole line for it, and so a user
+    agent could hide its finding from them.
+    """
+    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    return _NOT_PRINTABLE_ASCII.sub(_units, text) + "\n"
+
+
+def _units(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -4,10 +4,10 @@ What each attribute means is the published schema's word (https://schema.ocsf.io
 Values that the schema has no place for are under ``unmapped``, in the words of ``document``.
 """
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from ipaddress import ip_address
 from typing import IO, Any
 
@@ -22,17 +22,27 @@ from mfagap.model import (
     MfaStatus,
     Policy,
     ScanResult,
+    Severity,
     Technique,
     VerdictWord,
 )
 from mfagap.report import document
+from mfagap.report.clean import json_line
 
 SCHEMA_VERSION = "1.8.0"
 PROFILE = "incident"
 """What ``verdict`` belongs to; everything else is in the class itself."""
 
 _CLASS_UID = 2004
-_CREATE = 1
+_CREATE = (1, "Create")
+_ACTIVITY = {
+    "opened": _CREATE,
+    "worsened": (2, "Update"),
+    "reopened": (2, "Update"),
+    "retracted": (3, "Close"),
+}
+"""Of what is told of an alert; anything else, such as a test, is Other."""
+_STATUS = {"open": (1, "New"), "acknowledged": (2, "In Progress"), "closed": (4, "Resolved")}
 
 _CONFIDENCE = {Confidence.LOW: 1, Confidence.MEDIUM: 2, Confidence.HIGH: 3}
 _VERDICT = {
@@ -54,15 +64,32 @@ _OBSERVED = (
     ("actor.user.uid", 31, "User Object: uid"),
     ("src_endpoint.ip", 2, "IP Address"),
     ("http_request.user_agent", 16, "HTTP User-Agent"),
+    ("data.user_agent", 16, "HTTP User-Agent"),
 )
-"""What is worth a search elsewhere: a path in the first evidence, and its type in OCSF."""
+"""What is worth a search elsewhere: a path in an evidence, and its type in OCSF."""
 
 _IP_LENGTH = 40
 _EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 """What the schema takes for an address is little more."""
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_NOT_PRINTABLE_ASCII = re.compile("[^ -~]+")
+_PLACED = frozenset(
+    {
+        "addresses",
+        "attack",
+        "clients",
+        "detection",
+        "first_seen",
+        "last_seen",
+        "rules",
+        "session_ids",
+        "severity",
+        "status",
+        "title",
+        "users",
+        "verdict",
+    }
+)
+"""Fields of a notice that the schema has a place for; of addresses, for those that are some."""
 
 
 def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> None:
@@ -70,7 +97,83 @@ def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> N
     attack = Attack.pinned()
     detections = {detection.id: detection for detection in result.detections}
     for found in document.shown(result, statuses):
-        out.write(_line(_event(found, result, detections.get(found.detection), attack)))
+        out.write(json_line(_event(found, result, detections.get(found.detection), attack)))
+
+
+def alert(key: str, uid: str, notice: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    """Return what is told of an alert as a Detection Finding.
+
+    Args:
+        key: The notice's; ``unmapped.key``, and no other attribute has that name.
+        uid: What tells this notice from all others; ``metadata.uid``.
+        notice: The fixed fields of ``notify.notice``. Those that the schema has no place for are
+            under ``unmapped``.
+        now_ms: When it is told, UTC epoch milliseconds.
+    """
+    kind = str(notice["kind"])
+    verdict = None if notice["verdict"] is None else VerdictWord(notice["verdict"])
+    status, word = _STATUS[notice["status"]]
+    times = _given(
+        first_seen_time=_ms(notice["first_seen"]), last_seen_time=_ms(notice["last_seen"])
+    )
+    evidences = _told(notice)
+    return {
+        **_class(*_ACTIVITY.get(kind, (_OTHER, kind.capitalize())), now_ms),
+        "metadata": {**_product(), "uid": uid, "log_provider": "Okta"},
+        "message": notice["title"],
+        **_severity(Severity[notice["severity"].upper()]),
+        "status_id": status,
+        "status": word,
+        "is_alert": True,
+        **_verdict(verdict),
+        "finding_info": {
+            "uid": f"{notice['detection']}:alert:{notice['alert']}",
+            "title": notice["title"],
+            **times,
+            "analytic": {"type_id": 1, "type": "Rule", "uid": notice["detection"]},
+            **_given(attacks=_attacks(notice["attack"])),
+        },
+        **_given(
+            evidences=evidences,
+            resources=[
+                *(_account(name=login) for login in notice["users"]),
+                *(_rule(name=name) for name in notice["rules"]),
+            ],
+            observables=_observables(evidences),
+        ),
+        "unmapped": {
+            **_given(**{name: value for name, value in notice.items() if name not in _PLACED}),
+            **_given(addresses=[text for text in notice["addresses"] if not _address(text)]),
+            "key": key,
+        },
+    }
+
+
+def _told(notice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each value that a notice spells out as evidence."""
+    addresses = [text for text in notice["addresses"] if _address(text)]
+    return [
+        *({"name": "user", "actor": {"user": _user(login)}} for login in notice["users"]),
+        *({"name": "address", "src_endpoint": {"ip": address}} for address in addresses),
+        # A request alone is no evidence to the schema.
+        *({"name": "client", "data": {"user_agent": agent}} for agent in notice["clients"]),
+        *({"name": "session", "actor": {"session": {"uid": uid}}} for uid in notice["session_ids"]),
+    ]
+
+
+def _attacks(pairs: Iterable[str]) -> list[dict[str, Any]]:
+    """Return ``tactic:technique`` pairs in OCSF's parts."""
+    attack = Attack.pinned()
+    parts = (pair.partition(":") for pair in pairs)
+    return [
+        _attack(Technique(tactic, technique), attack.version, attack)
+        for tactic, _, technique in parts
+    ]
+
+
+def _ms(moment: str | None) -> int | None:
+    """Return ``moment``, RFC 3339, as UTC epoch milliseconds."""
+    return None if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def _event(
@@ -86,28 +189,18 @@ def _event(
     start = _start(found)
     answers = [] if investigated is None else _answers(investigated)
     return {
-        "class_uid": _CLASS_UID,
-        "class_name": "Detection Finding",
-        "category_uid": 2,
-        "category_name": "Findings",
-        "activity_id": _CREATE,
-        "activity_name": "Create",
-        "type_uid": _CLASS_UID * 100 + _CREATE,
-        "type_name": "Detection Finding: Create",
-        "time": now_ms,
-        "timezone_offset": 0,
+        **_class(*_CREATE, now_ms),
         "start_time": min(seen_ms),
         "end_time": max(seen_ms),
         "metadata": _metadata(found, detection, now_ms),
         "message": found.title,
-        "severity_id": found.severity + 1,
-        "severity": found.severity.word.capitalize(),
+        **_severity(found.severity),
         "confidence_id": _CONFIDENCE[found.confidence],
         "confidence": found.confidence.value.capitalize(),
         "status_id": 1,
         "status": "New",
         "is_alert": found.mfa_status in ALERTING,
-        **_verdict(investigated),
+        **_judged(investigated),
         "finding_info": {
             "uid": _uid(found),
             "title": found.title,
@@ -119,7 +212,7 @@ def _event(
         },
         "evidences": [start, *answers],
         "resources": _resources(found),
-        "observables": _observables(start),
+        "observables": _observables([start]),
         **_given(remediation=detection and _remediation(detection)),
         "unmapped": _unmapped(found, investigated),
     }
@@ -136,9 +229,7 @@ def _metadata(found: Finding, detection: Detection | None, now_ms: int) -> dict[
     then loses no later verdict; what stays the same is ``finding_info.uid``.
     """
     return {
-        "version": SCHEMA_VERSION,
-        "profiles": [PROFILE],
-        "product": {"name": "mfagap", "vendor_name": "mfagap", "version": __version__},
+        **_product(),
         "uid": f"{_uid(found)}:{now_ms}",
         "original_event_uid": found.uuid,
         "log_provider": "Okta",
@@ -146,15 +237,45 @@ def _metadata(found: Finding, detection: Detection | None, now_ms: int) -> dict[
     }
 
 
-def _verdict(investigated: Investigation | None) -> dict[str, Any]:
-    if investigated is None:
-        return {"verdict_id": 0, "verdict": "Unknown"}
-    verdict = investigated.verdict
+def _product() -> dict[str, Any]:
     return {
-        "verdict_id": _VERDICT[verdict.verdict],
-        "verdict": verdict.verdict.value.replace("_", " ").title(),
-        "risk_details": verdict.reason,
+        "version": SCHEMA_VERSION,
+        "profiles": [PROFILE],
+        "product": {"name": "mfagap", "vendor_name": "mfagap", "version": __version__},
     }
+
+
+def _class(activity: int, name: str, now_ms: int) -> dict[str, Any]:
+    """Return what class of event it is, and what happened to the finding."""
+    return {
+        "class_uid": _CLASS_UID,
+        "class_name": "Detection Finding",
+        "category_uid": 2,
+        "category_name": "Findings",
+        "activity_id": activity,
+        "activity_name": name,
+        "type_uid": _CLASS_UID * 100 + activity,
+        "type_name": f"Detection Finding: {'Other' if activity == _OTHER else name}",
+        "time": now_ms,
+        "timezone_offset": 0,
+    }
+
+
+def _severity(severity: Severity) -> dict[str, Any]:
+    return {"severity_id": severity + 1, "severity": severity.word.capitalize()}
+
+
+def _judged(investigated: Investigation | None) -> dict[str, Any]:
+    if investigated is None:
+        return _verdict(None)
+    verdict = investigated.verdict
+    return {**_verdict(verdict.verdict), "risk_details": verdict.reason}
+
+
+def _verdict(word: VerdictWord | None) -> dict[str, Any]:
+    if word is None:
+        return {"verdict_id": 0, "verdict": "Unknown"}
+    return {"verdict_id": _VERDICT[word], "verdict": word.value.replace("_", " ").title()}
 
 
 def _event_times(investigated: Investigation | None) -> list[int]:
@@ -169,14 +290,13 @@ def _start(found: Finding) -> dict[str, Any]:
     """Return the session's start as evidence: who came in, from where, and how."""
     context = found.alert_context
     address = _address(context.source_ip)
-    email = context.user_email if _EMAIL.fullmatch(context.user_email) else None
     session = _given(
         uid=context.external_session_id,
         created_time=found.start_ms,
         is_mfa=_IS_MFA.get(found.mfa_status),
     )
     actor = {
-        "user": _given(uid=context.actor_id, name=context.user_email, email_addr=email),
+        "user": _given(uid=context.actor_id, **_user(context.user_email)),
         "session": session,
         **_given(authorizations=_authorizations(found.policy)),
     }
@@ -188,6 +308,10 @@ def _start(found: Finding) -> dict[str, Any]:
         "actor": actor,
         **_given(src_endpoint=address and {"ip": address}, http_request=request),
     }
+
+
+def _user(login: str) -> dict[str, Any]:
+    return _given(name=login, email_addr=login if _EMAIL.fullmatch(login) else None)
 
 
 def _address(text: str | None) -> str | None:
@@ -243,19 +367,26 @@ def _mentions(
 def _resources(found: Finding) -> list[dict[str, Any]]:
     """Return the account that was signed in to, and the rule that let the session in."""
     context, policy = found.alert_context, found.policy
-    account = _given(uid=context.actor_id, name=context.user_email)
-    rule = _given(uid=policy.rule_id, name=policy.rule_name)
-    resources = [{**account, "type": "Okta user", "role_id": 3, "role": "Affected"}]
-    if rule:
-        resources.append({**rule, "type": "Okta policy rule", "role_id": 4, "role": "Related"})
+    resources = [_account(uid=context.actor_id, name=context.user_email)]
+    if policy.rule_id or policy.rule_name:
+        resources.append(_rule(uid=policy.rule_id, name=policy.rule_name))
     return resources
 
 
-def _observables(start: dict[str, Any]) -> list[dict[str, Any]]:
+def _account(**named: str | None) -> dict[str, Any]:
+    return {**_given(**named), "type": "Okta user", "role_id": 3, "role": "Affected"}
+
+
+def _rule(**named: str | None) -> dict[str, Any]:
+    return {**_given(**named), "type": "Okta policy rule", "role_id": 4, "role": "Related"}
+
+
+def _observables(evidences: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"name": f"evidences[0].{path}", "type_id": type_id, "type": kind, "value": value}
+        {"name": f"evidences[{place}].{path}", "type_id": type_id, "type": kind, "value": value}
+        for place, evidence in enumerate(evidences)
         for path, type_id, kind in _OBSERVED
-        if (value := _at(start, path)) is not None
+        if (value := _at(evidence, path)) is not None
     ]
 
 
@@ -329,18 +460,3 @@ def _remediation(detection: Detection) -> dict[str, Any] | None:
 def _given(**values: Any) -> dict[str, Any]:
     """Return what there is of ``values``: OCSF leaves out what is unknown, and has no null."""
     return {name: value for name, value in values.items() if value not in (None, [], {})}
-
-
-def _line(event: dict[str, Any]) -> str:
-    """Return ``event`` as one line of printable ASCII, which any JSON parser takes.
-
-    Half a surrogate pair becomes U+FFFD: strict parsers refuse the whole line for it, and so a user
-    agent could hide its finding from them.
-    """
-    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(event, ensure_ascii=False))
-    return _NOT_PRINTABLE_ASCII.sub(_escaped, text) + "\n"
-
-
-def _escaped(match: re.Match[str]) -> str:
-    units = match.group().encode("utf-16-be").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

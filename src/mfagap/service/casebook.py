@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from mfagap.alerts import AlertStatus, Change, Deed
 from mfagap.detect.evaluate import rfc3339
@@ -161,6 +162,30 @@ def notice(settings: Settings, alert: int) -> Body:
     return body(detection, alert, change, members, None)
 
 
+def preview(settings: Settings, alert: int, route: str) -> str:
+    """Return what would be sent of ``alert`` now, as ``route`` sends it.
+
+    Raises:
+        UsageError: There is none of that number, or no state.
+        StateError: The state cannot be read.
+        SettingsError: There is no such route, it is off, or its kind shows nothing.
+        NotifyError: It cannot be sent as it is.
+    """
+    sender = _route(settings, route)
+    if not hasattr(sender, "render"):
+        raise SettingsError(
+            f"{settings.file}: route {route!r} has no `render`, which a preview needs"
+        )
+    return str(sender.render(f"{alert}-preview-{route}", notice(settings, alert), wall_ms()))
+
+
+def _route(settings: Settings, route: str) -> Any:
+    if route not in settings.routes:
+        known = ", ".join(settings.routes) or "none"
+        raise SettingsError(f"{settings.file}: no route {route!r}; there are: {known}")
+    return notifier(settings.routes[route])
+
+
 def _is_of_users(row: Row) -> bool:
     return row["detection"] != SILENCE and not row["dedup_key"].startswith(RULE)
 
@@ -172,14 +197,12 @@ def test_route(settings: Settings, route: str) -> None:
         SettingsError: There is no such route, or it is off.
         NotifyError: It was not taken.
     """
-    if route not in settings.routes:
-        known = ", ".join(settings.routes) or "none"
-        raise SettingsError(f"{settings.file}: no route {route!r}; there are: {known}")
+    sender = _route(settings, route)
     now_ms = wall_ms()
     detection = load_all()[0]
     change = Change(Deed.OPENED, None, None, None, AlertStatus.OPEN)
     told = {**body(detection, 0, change, [], None), "kind": "test", "title": "A test of mfagap"}
-    notifier(settings.routes[route]).send(f"test-{now_ms}", told, now_ms)
+    sender.send(f"test-{now_ms}", told, now_ms)
 
 
 def unsent(settings: Settings) -> list[Row]:

@@ -231,11 +231,14 @@ def sources(settings: Settings, stack: ExitStack) -> Iterator[Source]:
 
 def _kind(package: str, table: Table) -> Any:
     kind = table.text("type")
-    name = kind if "." in kind else f"{package}.{kind}"
+    name = kind if "." in kind and not kind.startswith(".") else f"{package}.{kind}"
     try:
-        return import_module(name)
+        found = import_module(name)
     except ModuleNotFoundError as error:
         raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}") from error
+    if not hasattr(found, "build"):  # a module that helps the kinds
+        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}")
+    return found
 
 
 def least(table: Table) -> int:
