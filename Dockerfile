@@ -1,5 +1,6 @@
 # docker build -t mfagap .
 # docker run -v mfagap:/data -e OKTA_CLIENT_ORGURL -e OKTA_CLIENT_TOKEN mfagap serve
+# Metrics: add -p 127.0.0.1:9464:9464 before the image, and --metrics 0.0.0.0:9464 after `serve`.
 # /data holds mfagap.toml (docker run -v mfagap:/data mfagap init) and the state.
 FROM python:3.13-slim
 WORKDIR /src

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from mfagap import errors, settings
+from mfagap.alerts import Deed
 from mfagap.cli.main import main
 from mfagap.detect.customize import DEDUP_KEYS
 from mfagap.detect.load import load_all
 from mfagap.errors import MfagapError
 from mfagap.lake.fields import COLUMNS
+from mfagap.service.metrics import COUNTERS
 
+PARTS = ("sources.", "routes.", "metrics.", "ping.")
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -98,8 +101,46 @@ def test_every_key_of_the_settings_is_documented_and_no_other() -> None:
     assert {"lateness_s", "url_variable", "keep_days"} < known
     assert sorted(known - parts) == []
     assert tops == set(settings.KEYS)
-    documented = {row.split(".")[-1] for row in rows if row.startswith(("sources.", "routes."))}
+    documented = {row.split(".")[-1] for row in rows if row.startswith(PARTS)}
     assert sorted(documented - known) == []
+
+
+def _logged() -> Iterator[str]:
+    """Yield the name of every event that is logged."""
+    for file in (ROOT / "src" / "mfagap").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=logger, attr="debug" | "info" | "warning" | "error"),
+                    args=[ast.Constant(value=str() as name)],
+                ) if ast.unparse(logger) in ("log", "self.log", "journal"):
+                    yield name
+                case _:
+                    pass
+
+
+def _measured() -> Iterator[str]:
+    """Yield the name of every metric."""
+    yield from (f"{name}_total" for name in COUNTERS)
+    tree = ast.parse((ROOT / "src/mfagap/service/metrics.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="_gauge"), args=[ast.Constant(value=str() as name), *_]):
+                yield name
+            case _:
+                pass
+
+
+def test_every_event_and_metric_is_documented_and_no_other() -> None:
+    parts = re.split(r"^## (.+)$", _text("docs/watching.md"), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    cells = re.findall(r"^\| (`[^|]*) \|", sections["The log"], re.MULTILINE)
+    events = set(re.findall(r"`(\w+)`", " ".join(cells)))
+    changes = {f"alert_{deed.value}" for deed in (Deed.OPENED, Deed.WORSENED)}
+    assert events == {*_logged(), *changes}
+    cells = re.findall(r"^\| (`[^|]*) \|", sections["Metrics"], re.MULTILINE)
+    durations = {"tick_duration_seconds_count", "tick_duration_seconds_sum"}
+    assert set(re.findall(r"`(\w+)", " ".join(cells))) == {*_measured(), *durations}
 
 
 def _kinds(kind: type[MfagapError]) -> Iterator[type[MfagapError]]:

@@ -16,7 +16,7 @@ try:
 except SystemExit as stop:
     code = stop.code
 heavy = {"duckdb", "sqlglot", "rich", "jsonschema", "yaml", "httpx2", "joserfc", "cattrs"}
-heavy = (heavy | {"sqlite3"}) & set(sys.modules)
+heavy = (heavy | {"sqlite3", "structlog", "prometheus_client"}) & set(sys.modules)
 sys.exit(f"imported: {sorted(heavy)}" if heavy else code)
 """
 

@@ -6,7 +6,7 @@ import pytest
 from mfagap import settings
 from mfagap.errors import SettingsError
 
-KNOWN = "detections, state, keep_days, sources, routes"
+KNOWN = "detections, state, keep_days, sources, routes, metrics, ping"
 GOOD = """\
 # what the back ends use
 [detections.okta_legacy_authn_without_mfa]
@@ -78,6 +78,8 @@ def test_no_color(file: Path, monkeypatch: pytest.MonkeyPatch, value: str, *, of
         ("\n[[sources]]\n", 2, "sources must hold tables"),
         ("\n\n[sources]\nokta = 1\n", 3, "sources must hold tables"),
         ("routes = 1\n", 1, "routes must hold tables"),
+        ("\n[[ping]]\n", 2, "ping must be a table"),
+        ("metrics = 1\n", 1, "metrics must be a table"),
         ('\n"spaced key" = 1\n', 2, f"unknown key 'spaced key'; known is: {KNOWN}"),
         ("\ndetections = 1\n", 2, "detections must hold tables"),
         ("\n[detections]\nx = 1\n", 2, "detections must hold tables"),
@@ -172,6 +174,7 @@ TABLE = settings.Table(
             lambda: TABLE.only("days", "path", "key", "share"),
             "on: unknown; known is: type, days, path, key, share",
         ),
+        (lambda: TABLE.flag("days"), "days: 9 is not true or false"),
     ],
 )
 def test_a_value_that_is_off_is_named(
@@ -188,11 +191,19 @@ def test_values_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (TABLE.text("path"), TABLE.text("none", "y")) == ("x", "y")
     assert (TABLE.number("days", 1), TABLE.number("none", 1)) == (9, 1)
     assert (TABLE.one_of("path", "y", "xy"), TABLE.one_of("none", "y", "xy")) == ("x", "y")
+    assert (TABLE.flag("on"), TABLE.flag("none")) == (True, False)
     monkeypatch.setenv("OKTA_KEY", "the secret")
     assert TABLE.secret("key") == "the secret"
     monkeypatch.setenv("OKTA_KEY", "")
     with pytest.raises(SettingsError, match=r"'OKTA_KEY' is not set$"):
         TABLE.secret("key")
+
+
+def test_a_table_of_which_there_are_no_kinds(file: Path) -> None:
+    file.write_text('\n[ping]\ntype = "x"\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(file).ping.only("fail")
+    assert str(caught.value) == f"{file}:2: ping.type: unknown; known is: fail"
 
 
 def test_no_toml(file: Path) -> None:

@@ -25,7 +25,9 @@ from mfagap.errors import SettingsError
 _T = TypeVar("_T")
 
 
-KEYS = ("detections", "state", "keep_days", "sources", "routes")
+KEYS = ("detections", "state", "keep_days", "sources", "routes", "metrics", "ping")
+ALONE = ("metrics", "ping")
+"""Keys that hold one table; each of the rest holds one for each name, or a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,15 @@ class Table:
     folder: Path = Path()
 
     def only(self, *known: str) -> None:
-        """Allow the keys ``known``, beside ``type``.
+        """Allow the keys ``known``, beside ``type`` where there are kinds of such a table.
 
         Raises:
             SettingsError: There is another; names file, line and what is known.
         """
+        known = known if self.name in ALONE else ("type", *known)
         for key in self.values:
-            if key not in (*known, "type"):
-                listed = ", ".join(("type", *known))
-                raise self.off(key, f"unknown; known is: {listed}")
+            if key not in known:
+                raise self.off(key, f"unknown; known is: {', '.join(known)}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text.
@@ -93,6 +95,14 @@ class Table:
             raise self.off(key, f"{number} is negative")
         return number
 
+    def flag(self, key: str) -> bool:
+        """Return whether ``key`` is set to true.
+
+        Raises:
+            SettingsError: It is something else than true or false.
+        """
+        return self._value(key, default=False, kind=bool, words="true or false")
+
     def secret(self, key: str) -> str:
         """Return the value of the environment variable that ``key`` names.
 
@@ -131,6 +141,8 @@ class Settings:
         keep_days: How long the lake keeps an event.
         sources: What `mfagap run` reads, by name.
         routes: Whom it tells, by name.
+        metrics: Where it tells how it fares.
+        ping: Whom it tells that it is alive.
     """
 
     file: str = "(defaults)"
@@ -140,6 +152,8 @@ class Settings:
     keep_days: int = 120
     sources: Mapping[str, Table] = field(default_factory=dict[str, Table])
     routes: Mapping[str, Table] = field(default_factory=dict[str, Table])
+    metrics: Table = Table("(defaults)", "metrics", {})
+    ping: Table = Table("(defaults)", "ping", {})
 
 
 def load(file: Path | None = None) -> Settings:
@@ -168,7 +182,9 @@ def load(file: Path | None = None) -> Settings:
     top = {
         key: Table(_at(file, text, key), "", data, file.parent) for key in ("state", "keep_days")
     }
-    tables = {key: _tables(file, text, key, data.get(key, {})) for key in KEYS if key not in top}
+    alone = {key: _alone(file, text, key, data.get(key, {})) for key in ALONE}
+    named = [key for key in KEYS if key not in (*top, *ALONE)]
+    tables = {key: _tables(file, text, key, data.get(key, {})) for key in named}
     return Settings(
         file=str(file),
         detections={name: table.values for name, table in tables["detections"].items()},
@@ -177,12 +193,20 @@ def load(file: Path | None = None) -> Settings:
         keep_days=top["keep_days"].number("keep_days", 120),
         sources=tables["sources"],
         routes=tables["routes"],
+        **alone,
     )
 
 
 def environment() -> Mapping[str, str]:
     """Return the environment as it is now, for those that may not read it themselves."""
     return dict(os.environ)
+
+
+def _alone(file: Path, text: str, key: str, given: Any) -> Table:
+    """Return the one table under ``key``."""
+    if not isinstance(given, dict):
+        raise SettingsError(f"{_at(file, text, key)}: {key} must be a table")
+    return Table(_at(file, text, key), key, cast("dict[str, Any]", given), file.parent)
 
 
 def _tables(file: Path, text: str, key: str, given: Any) -> dict[str, Table]:

@@ -33,12 +33,16 @@ def test_after_a_run_long_ago(run: Run, config: Path) -> None:
         "keep_days": "ok",
         "sources.dropped": "ok",
         "routes.log": "ok",
+        "metrics": "ok",
+        "ping": "ok",
         "disk": "ok",
         "lake": "ok",
         "state": "ok",
         "dropped is fed": "fail",
     }
     assert checks["lake"][1].startswith("26 events, 2026-03-02T09:00:00.000Z to ")
+    assert checks["metrics"][1].startswith("off: [metrics] in the settings ")
+    assert checks["ping"][1].startswith("off: nobody is told where mfagap itself stops; ")
     assert checks["dropped is fed"][1].startswith("nothing new since 2026-03-02T12:00:00.000Z: ")
     assert (done.code, done.err) == (1, "1 failed, 0 could not be checked\n")
 
@@ -68,6 +72,9 @@ def test_before_the_first_run_much_is_unknown(run: Run, tmp_path: Path) -> None:
         ('"low"', '"loud"', "routes.log", ".*'loud' is none of"),
         (".dropped", ".other", "dropped is fed", "read until .*not in the"),
         (r"\Z", "\n[detections.x]\ndedup_key = 'actor'\n", "detections", ".*no detection"),
+        (r"\Z", "\n[metrics]\nport = 1\n", "metrics", ".*port: unknown; known is"),
+        (r"\Z", "\n[metrics]\nlisten = '9464'\n", "metrics", ".*'9464' is no address such as"),
+        (r"\Z", "\n[ping]\nurl_variable = 'UNSET'\n", "ping", ".*'UNSET' is not set"),
         (r"(?s)\A.*", "", "settings", ".*no source: `mfagap init`"),
     ],
 )
@@ -78,6 +85,17 @@ def test_what_is_off(run: Run, config: Path, old: str, new: str, subject: str, w
     outcome, said = _checks(done.out)[subject]
     assert (done.code, outcome) == (1, "fail")
     assert re.match(words, said), said
+
+
+def test_what_watches_mfagap(run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PING_URL", "https://example.com/doNotShow")
+    with config.open("a", encoding="utf-8") as out:
+        out.write('[ping]\nurl_variable = "PING_URL"\n')
+        out.write('[metrics]\nlisten = "127.0.0.1:9464"\nfile = "m.prom"\n')
+    checks = _checks(run("doctor", "--config", config).out)
+    places = f"served at 127.0.0.1:9464; written to {config.parent / 'm.prom'}"
+    assert checks["metrics"] == ("ok", places)
+    assert checks["ping"] == ("ok", "its settings are whole; each good run pings")
 
 
 def test_settings_that_cannot_be_read(run: Run, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ def test_what_is_commented_out_can_be_used(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MFAGAP_APPRISE_URL", "jsons://example.com")
     kinds = [type(notifier(table)).__name__ for table in loaded.routes.values()]
     assert kinds == ["Webhook", "Slack", "Email", "Syslog", "Apprise", "File"]
+    assert list(loaded.routes) == ["soc", "chat", "log"]
+    assert list(loaded.metrics.values) == ["listen", "file"]
+    assert list(loaded.ping.values) == ["url_variable", "fail"]
 
 
 def test_a_file_that_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:

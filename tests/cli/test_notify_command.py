@@ -133,7 +133,10 @@ def test_what_waits(run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> 
     write(config.parent / "logs" / "later.ndjson", sign_in("zed", 4.7, **SCRIPT))
     done = run("run", "--once", "--config", config, "--now", "2026-03-02T12:00:00Z")
     assert done.code == 1
-    assert "notices that could not be sent: 1; `mfagap notify list` tells why\n" in done.err
+    told = [json.loads(line) for line in done.err.splitlines()]
+    (failed,) = [line for line in told if line["event"] == "notice_failed"]
+    assert (failed["route"], failed["alert"], failed["attempts"]) == ("soc", 6, 1)
+    assert failed["error"].endswith("the environment variable 'NO_SUCH_URL' is not set")
     head, row = run(*listing).out.splitlines()
     assert head.split() == ["NOTICE", "ALERT", "ROUTE", "STATUS", "TRIED", "WHY"]
     assert row.split(maxsplit=5)[1:5] == ["6", "soc", "waiting", "1"]

@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -17,7 +18,9 @@ from tests.cli.logs import SHOWN, every_status, sign_in, write
 from tests.detect.shipped import ID
 from tests.report.schema import validated_lines
 
+from mfagap.cli import progress
 from mfagap.cli.main import entry_point, main
+from mfagap.sources.okta_api import Past
 
 
 def _shown(out: str) -> list[str]:
@@ -222,6 +225,28 @@ def test_color_in_this_process(run: Run, log: Path, monkeypatch: pytest.MonkeyPa
     assert "\x1b[31m" in run("scan", log).out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in run("scan", log).out
+
+
+def test_the_past_in_per_cent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal, quiet in ((True, False), (True, True), (False, False)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", "120")
+        with progress.followed(quiet=quiet) as told:
+            told("[red]okta\x1b[2J", 1200, None)
+            told("[red]okta\x1b[2J", 34, Past(22.5, 90))
+            told("other", 7, None)
+        said = capsys.readouterr()
+        assert said.out == ""
+        if not terminal or quiet:
+            assert said.err == ""
+            continue
+        lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.err).splitlines()
+        shown = [re.sub(r"[ ━╸╺]+", " ", line).strip() for line in lines]
+        assert r"[red]okta\x1b[2J 25% 22 of 90 days, 1,234 events stored" in shown
+        assert "other 7 events stored" in shown
 
 
 def test_progress_in_this_process(run: Run, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,36 @@
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from tests.cli.command import PROGRAM, Done, Run
 from tests.cli.logs import sign_in, write
 from tests.cli.watched import NOW, prepared
+from tests.detect.shipped import ID
 
 from mfagap.settings import load
 from mfagap.state.database import held
 
 LATE = "2026-09-01T00:00:00Z"
 """When all that the log holds is older than ``keep_days``."""
+
+
+_LINE = {"level": "info"}
+
+
+def _events(done: Done) -> list[dict[str, Any]]:
+    """Return what was logged, as JSON, without what the clock tells."""
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    for line in lines:
+        assert next(iter(line)) == "timestamp"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
+        for key in [key for key in line if key.endswith("_s")]:
+            del line[key]
+    return lines
 
 
 def _verdicts(run: Run, config: Path) -> dict[int, tuple[str, str]]:
@@ -24,13 +42,48 @@ def _verdicts(run: Run, config: Path) -> dict[int, tuple[str, str]]:
 def test_one_run_and_a_second_one(run: Run, tmp_path: Path) -> None:
     words = ("run", "--once", "--config", prepared(tmp_path), "--now", NOW)
     done = run(*words)
-    counts = (
-        "24 new events, 13 slots, 7 findings changed, 7 investigated, 4 alerts opened, "
-        "4 notices sent\n"
-    )
-    assert done == Done(0, "", counts)
+    assert (done.code, done.out) == (0, "")
+    told = _events(done)
+    assert [line["event"] for line in told] == [
+        "source_read",
+        *["alert_opened"] * 4,
+        *["notice_sent"] * 4,
+        "tick_done",
+    ]
+    assert told[0] == {**_LINE, "event": "source_read", "source": "dropped", "events": 24}
+    assert told[2] == {
+        **_LINE,
+        "event": "alert_opened",
+        "alert": 2,
+        "detection": ID,
+        "severity": "high",
+        "verdict": "suspicious",
+        "status": "open",
+        "by": None,
+    }
+    notice = {"key": "2-2-log", "route": "log", "alert": 2, "attempts": 1}
+    assert told[6] == {**_LINE, "event": "notice_sent", **notice}
+    assert told[-1] == {
+        **_LINE,
+        "event": "tick_done",
+        "events": 24,
+        "repeats": 0,
+        "rejected": 0,
+        "slots": 13,
+        "findings_changed": 7,
+        "investigated": 7,
+        "alerts": {"opened": 4},
+        "notices_sent": 4,
+        "notices_failed": 0,
+        "notices_parked": 0,
+        "events_dropped": 0,
+        "failures": 0,
+        "watermark": "2026-03-02T09:20:00.060Z",
+    }
     assert len((tmp_path / "told.jsonl").read_text(encoding="utf-8").splitlines()) == 4
-    assert run(*words) == Done(0, "", "nothing new\n")
+    done = run(*words)
+    (line,) = _events(done)
+    assert (done.code, line["event"], line["events"], line["alerts"]) == (0, "tick_done", 0, {})
     assert run(*words, "--quiet") == Done(0, "", "")
 
 
@@ -50,7 +103,11 @@ def test_a_source_that_leads_nowhere(run: Run, config: Path) -> None:
     done = run("run", "--once", "--config", config, "--now", NOW)
     assert done.code == 1
     where = config.parent / "absent"
-    assert done.err == f"mfagap: dropped: no such file or folder: '{where}'\n"
+    failed, tick = _events(done)
+    why = f"no such file or folder: '{where}'"
+    error = {**_LINE, "level": "error", "event": "source_failed"}
+    assert failed == {**error, "source": "dropped", "error": why}
+    assert (tick["event"], tick["failures"]) == ("tick_done", 1)
 
 
 def test_a_second_one_at_once(run: Run, config: Path) -> None:
@@ -63,7 +120,7 @@ def test_a_second_one_at_once(run: Run, config: Path) -> None:
 
 def test_what_was_dropped_changes_no_verdict(run: Run, config: Path) -> None:
     words = ("run", "--once", "--config", config, "--now", LATE)
-    assert "26 old events dropped" in run(*words).err
+    assert _events(run(*words))[-1]["events_dropped"] == 26
     before = _verdicts(run, config)
     assert before[2] == ("high", "suspicious")
     by = ("--by", "ana", "--config", config)
@@ -77,8 +134,24 @@ def test_what_was_dropped_changes_no_verdict(run: Run, config: Path) -> None:
 def test_a_new_session_is_told_once(run: Run, config: Path) -> None:
     write(config.parent / "logs" / "later.ndjson", sign_in("zed", 4.7))
     words = ("run", "--once", "--config", config, "--now", NOW)
-    assert "1 alerts opened, 1 notices sent\n" in run(*words).err
-    assert run(*words).err == "nothing new\n"
+    tick = _events(run(*words))[-1]
+    assert (tick["alerts"], tick["notices_sent"]) == ({"opened": 1}, 1)
+    tick = _events(run(*words))[-1]
+    assert (tick["events"], tick["alerts"], tick["notices_sent"]) == (0, {}, 0)
+
+
+def test_an_address_that_is_none_stops_a_serve(run: Run, config: Path) -> None:
+    done = run("serve", "--metrics", "9464", "--config", config)
+    told = "mfagap: metrics: '9464' is no address such as 127.0.0.1:9464\n"
+    assert done == Done(2, "", told)
+
+
+def test_metrics_in_a_file(run: Run, config: Path) -> None:
+    file = config.parent / "m.prom"
+    words = ("run", "--once", "--config", config, "--now", NOW, "--metrics-file", file)
+    for ticks in (1, 2):
+        assert run(*words).code == 0
+        assert f"\nmfagap_tick_duration_seconds_count {ticks}.0\n" in file.read_text("utf-8")
 
 
 def test_backfill(run: Run, config: Path) -> None:
@@ -104,27 +177,17 @@ def test_a_pace_that_is_none(run: Run, config: Path, every: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_tells_in_json_and_ends_when_asked(config: Path, number: signal.Signals) -> None:
     words = [PROGRAM, "serve", "--every", "86400", "--config", str(config)]
+    words += ["--metrics", "127.0.0.1:0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stderr is not None
-        line = json.loads(process.stderr.readline())
+        told: list[Any] = []
+        while not told or told[-1]["event"] != "tick_done":
+            told.append(json.loads(process.stderr.readline()))
+        url = told[0]["url"]
+        assert 'mfagap_events_collected_total{source="dropped"} 0.0\n' in httpx2.get(url).text
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (0, b"", b"")
-    assert list(line) == [
-        "time",
-        "watermark",
-        "events",
-        "repeats",
-        "rejected",
-        "slots",
-        "findings_changed",
-        "investigated",
-        "alerts",
-        "notices_sent",
-        "notices_failed",
-        "events_dropped",
-        "failures",
-        "notes",
-        "silent",
-    ]
-    assert (line["failures"], line["notices_failed"]) == ({}, 0)
+    assert (process.returncode, out) == (0, b"")
+    assert [line["event"] for line in told[:2]] == ["metrics_served", "started"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", url)
+    assert json.loads(err)["event"] == "stopped"

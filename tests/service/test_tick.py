@@ -12,7 +12,7 @@ from tests.service.workshops import DROP, Bench, bench
 from mfagap.alerts import Deed
 from mfagap.cases.templates import Event
 from mfagap.service import run
-from mfagap.service.collect import Folder, collect
+from mfagap.service.collect import Course, Folder, collect
 from mfagap.service.tick import SILENT_MS, Ticked, tick
 from mfagap.state.ledger import SLOT_MS, floor
 
@@ -291,9 +291,8 @@ def test_a_source_that_fails_keeps_no_other_from_being_read(tmp_path: Path) -> N
         absent = str(tmp_path / "absent")
         both = [Folder("gone", absent, 0), Folder(DROP, str(tmp_path / "logs"), 0)]
         progress: list[tuple[str, int]] = []
-        told = collect(
-            work.workshop, both, END_MS, lambda name, count: progress.append((name, count))
-        )
+        course = Course(lambda name, count, _past: progress.append((name, count)))
+        told = collect(work.workshop, both, END_MS, course)
         assert told.failures.keys() == {"gone"}
         assert absent in told.failures["gone"]
         assert (told.events, told.duplicates, told.rejected) == ({DROP: 3}, 0, 0)

@@ -133,7 +133,7 @@ def test_serve_runs_until_it_is_stopped_and_alone(tmp_path: Path) -> None:
     serve = [*command, "serve", "--every", "1", "--config", str(config)]
     with err.open("wb") as stderr, subprocess.Popen(serve, cwd=ROOT, stderr=stderr) as process:
         try:
-            waited(lambda: '"events": 0' in err.read_text(encoding="utf-8"))
+            waited(lambda: '"tick_done", "events": 0' in err.read_text(encoding="utf-8"))
             other = [*command, "run", "--once", "--config", str(config)]
             second = subprocess.run(
                 other, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
@@ -153,8 +153,10 @@ def test_serve_runs_until_it_is_stopped_and_alone(tmp_path: Path) -> None:
         ("opened", ["ada@example.com"])
     ]
     told = [json.loads(line) for line in err.read_text(encoding="utf-8").splitlines()]
-    assert {"opened": 1} in [line["alerts"] for line in told]
-    assert sum(line["notices_sent"] for line in told) == 1
+    ticks = [line for line in told if line["event"] == "tick_done"]
+    assert {"opened": 1} in [line["alerts"] for line in ticks]
+    assert sum(line["notices_sent"] for line in ticks) == 1
+    assert [line["event"] for line in (told[0], told[-1])] == ["started", "stopped"]
 
 
 def test_a_notice_that_is_not_taken_waits_longer_each_time_and_is_parked(

@@ -78,6 +78,10 @@ def test_the_first_run_reads_the_past_by_days_and_then_polls(
     known = [page.complete_until_ms for page in pages]
     assert known == [None, days[0], None, days[1], None, days[2], days[2]]
     assert {page.note for page in pages} == {None}
+    past = [None if page.past is None else page.past.days for page in pages]
+    assert past == [0.5, 1, 1.5, 2, 2.5, 3, None]
+    assert {page.past.whole for page in pages if page.past} == {3}
+    assert org.limits("/api/v1/logs") == (593, 0)
 
 
 def test_a_page_is_what_okta_sent_under_a_name_without_secrets(

@@ -133,6 +133,30 @@ def test_what_happened_is_told_in_order(database: Database, alerts: Alerts) -> N
     assert alerts.deeds(2) == []
 
 
+def test_what_happened_after_and_to_what(database: Database, alerts: Alerts) -> None:
+    assert alerts.last_deed() == 0
+    for key, status in (("ada", "open"), ("bob", "acknowledged"), ("eve", "closed")):
+        put(database, None, 1, dedup_key=key, status=status)
+    with database.change():
+        alerts.tell(1, "opened", 5)
+        alerts.tell(2, "opened", 5)
+        alerts.tell(1, "acknowledged", 6, who="zoe")
+    assert alerts.last_deed() == 3
+    rows = alerts.deeds_after(1)
+    told = [(row["id"], row["dedup_key"], row["deed"], row["who"]) for row in rows]
+    assert told == [(2, "bob", "opened", None), (1, "ada", "acknowledged", "zoe")]
+    assert alerts.counts() == {("open", 2): 1, ("acknowledged", 2): 1}
+
+
+def test_unsent_notices_are_counted(database: Database, outbox: Outbox) -> None:
+    for key in ("1", "2", "3", "4"):
+        send(database, key)
+    with database.change():
+        outbox.sent("1")
+        outbox.failed("2", "why", None)
+    assert outbox.counts() == {"waiting": 2, "parked": 1}
+
+
 def test_a_notice_is_one_however_often_it_is_added(database: Database, outbox: Outbox) -> None:
     send(database, "1-1-log", now_ms=5)
     send(database, "1-1-log", alert=2, route="chat", now_ms=1)

@@ -159,12 +159,25 @@ def test_a_slot_keeps_what_it_was_evaluated_on(book: Book) -> None:
     ], "the end of a range is not in it"
 
 
+def test_slots_are_counted(book: Book) -> None:
+    assert book.ledger.tally(ID, REACH.grace_ms) == (0, 0)
+    book.done(0, 60, 200)
+    book.done(90, 120, 124)
+    assert book.ledger.tally(ID, REACH.grace_ms) == (1, 2), "105 to 120 is not settled"
+    assert book.spoil(0) == [0, 15, 30, 45]
+    assert book.ledger.tally(ID, REACH.grace_ms) == (5, 2)
+    assert book.ledger.tally("other", REACH.grace_ms) == (0, 0)
+
+
 def test_facts(book: Book) -> None:
     assert book.ledger.fact("watermark") is None
     for value in (3, 2):
         with book.database.change():
             book.ledger.note("watermark", value)
         assert book.ledger.fact("watermark") == value
+    with book.database.change():
+        book.ledger.note("count a b", 5)
+    assert book.ledger.facts("count ") == {"a b": 5}
 
 
 def test_a_watermark_never_goes_back(book: Book) -> None:

@@ -66,6 +66,16 @@ type = "file"
 path = "mfagap-alerts.jsonl"                  # one JSON line a notice, counted from this file
 format = "json"                               # "ocsf" writes Detection Findings
 severity = "low"
+
+# How mfagap itself fares, for Prometheus: served by `mfagap serve`, or written after each run.
+# [metrics]
+# listen = "127.0.0.1:9464"
+# file = "mfagap.prom"                        # for node_exporter's textfile collector
+
+# A dead man's switch, such as healthchecks.io: it tells you where no good run comes any more.
+# [ping]
+# url_variable = "MFAGAP_PING_URL"
+# fail = false                                # whether <URL>/fail is told of each failed run
 """
 
 

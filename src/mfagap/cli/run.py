@@ -1,19 +1,19 @@
 """``mfagap run``, ``mfagap serve`` and ``mfagap backfill``: what watches."""
 
 import argparse
-import json
 import signal
-import sys
 import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfagap.cli import progress
+from mfagap.cli import log, progress
 from mfagap.cli.pipes import show
 from mfagap.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfagap.service.run import Report
+    from mfagap.service.collect import Course
 
 EVERY_S = 60.0
 SHORTEST_S = 1
@@ -39,14 +39,15 @@ def add_to(commands: Any) -> None:
         help="judge as of this time (ISO 8601); what happened or came later is unseen",
     )
     _shared(once)
+    _watched(once)
     once.set_defaults(run=run_once)
     serving: argparse.ArgumentParser = commands.add_parser(
         "serve",
         allow_abbrev=False,
         help="run again and again, until it is stopped",
         description="Run as `run --once` does, again and again. SIGTERM and Ctrl-C let the run "
-        "that is under way come to its end. One line for each run goes to standard error: JSON "
-        "where that is no terminal.",
+        "that is under way come to its end; where that one reads Okta's log, the next goes on "
+        "with it.",
     )
     serving.add_argument(
         "--every",
@@ -55,7 +56,13 @@ def add_to(commands: Any) -> None:
         metavar="SECONDS",
         help="from the beginning of one run to that of the next (default: %(default)g)",
     )
+    serving.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="serve metrics for Prometheus there, such as 127.0.0.1:9464 (default: as set)",
+    )
     _shared(serving)
+    _watched(serving)
     serving.set_defaults(run=run_serve)
     again: argparse.ArgumentParser = commands.add_parser(
         "backfill",
@@ -67,6 +74,7 @@ def add_to(commands: Any) -> None:
     again.add_argument("--from", dest="begin", required=True, metavar="TIME", help="ISO 8601")
     again.add_argument("--to", dest="end", required=True, metavar="TIME", help="ISO 8601")
     _shared(again)
+    again.add_argument("--quiet", "-q", action="store_true", help="no counts")
     again.set_defaults(run=run_backfill)
 
 
@@ -74,7 +82,16 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings (TOML; default: MFAGAP_CONFIG)"
     )
-    parser.add_argument("--quiet", "-q", action="store_true", help="no progress, no counts")
+
+
+def _watched(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics-file",
+        type=Path,
+        metavar="FILE",
+        help="write metrics there, for node_exporter's textfile collector (default: as set)",
+    )
+    log.add_to(parser)
 
 
 def run_once(arguments: argparse.Namespace) -> int:
@@ -86,16 +103,19 @@ def run_once(arguments: argparse.Namespace) -> int:
     from mfagap import settings
     from mfagap.service import run
     from mfagap.service.scan import moment
+    from mfagap.service.watch import metrics_of, watched
 
     configured = settings.load(arguments.config)
     run.check_sources(configured)
+    _, file = metrics_of(configured)
     now_ms = run.wall_ms() if arguments.now is None else moment(arguments.now, "--now")
+    journal = log.opened(arguments, run.wall_ms)
     with (
         run.opened(configured) as workshop,
-        progress.drawn("reading", quiet=arguments.quiet) as told,
+        watched(configured, journal, workshop, file=arguments.metrics_file or file) as watch,
     ):
-        report = run.run_once(workshop, configured, now_ms, lambda _name, count: told(count, 0))
-    return _tell(report, quiet=arguments.quiet)
+        report = watch.run(workshop, configured, now_ms, _followed(arguments))
+    return 0 if report.whole else 1
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
@@ -105,25 +125,49 @@ def run_serve(arguments: argparse.Namespace) -> int:
         UsageError: ``--every`` is off.
         MfagapError: See ``errors``.
     """
-    from mfagap import settings
+    from mfagap import __version__, settings
     from mfagap.service import run
+    from mfagap.service.watch import metrics_of, watched
 
     if not SHORTEST_S <= arguments.every <= LONGEST_S:
         raise UsageError(f"--every {arguments.every:g}: from {SHORTEST_S} to {LONGEST_S} seconds")
     configured = settings.load(arguments.config)
     run.check_sources(configured)
+    listen, file = metrics_of(configured)
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopped.set())
-    with run.opened(configured) as workshop:
-        run.serve(
-            workshop,
+    journal = log.opened(arguments, run.wall_ms)
+    with (
+        run.opened(configured) as workshop,
+        watched(
             configured,
-            arguments.every,
-            stopped.wait,
-            lambda report: _log(report, run.wall_ms(), quiet=arguments.quiet),
-        )
+            journal,
+            workshop,
+            listen=arguments.metrics or listen,
+            file=arguments.metrics_file or file,
+        ) as watch,
+    ):
+
+        def once() -> None:
+            following = _followed(arguments, stopped.wait)
+            watch.run(workshop, configured, run.wall_ms(), following)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stopped.set())
+        journal.info("started", version=__version__, every_s=arguments.every)
+        run.serve(arguments.every, stopped.wait, once)
+        journal.info("stopped")
     return 0
+
+
+@contextmanager
+def _followed(
+    arguments: argparse.Namespace, stop: Callable[[float], bool] | None = None
+) -> Generator["Course"]:
+    """Follow one run with a progress bar, and with ``stop`` where it may be stopped."""
+    from mfagap.service.collect import Course
+
+    with progress.followed(quiet=arguments.quiet) as told:
+        yield Course(told) if stop is None else Course(told, stop)
 
 
 def run_backfill(arguments: argparse.Namespace) -> int:
@@ -146,76 +190,3 @@ def run_backfill(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         show(f"slots evaluated: {ticked.slots:,}; findings changed: {ticked.changed:,}", err=True)
     return 0
-
-
-def _tell(report: "Report", *, quiet: bool) -> int:
-    """Print what a run did; return its exit code."""
-    collected, ticked, delivered = report.collected, report.ticked, report.delivered
-    for name, why in collected.failures.items():
-        show(f"mfagap: {name}: {why}", err=True)
-    for note in collected.notes:
-        show(f"mfagap: {note}", err=True)
-    for name in ticked.silent:
-        line = "nothing new for more than an hour: is it still fed? Findings may lack a factor"
-        show(f"mfagap: {name}: {line}", err=True)
-    if delivered.failed:
-        line = f"notices that could not be sent: {delivered.failed}"
-        show(f"mfagap: {line}; `mfagap notify list` tells why", err=True)
-    counts = _counts(report)
-    if not quiet and (counts or not collected.failures):
-        show(counts or "nothing new", err=True)
-    return 1 if collected.failures or delivered.failed else 0
-
-
-def _counts(report: "Report") -> str:
-    """Return what a run did in a line; what is nothing is left out."""
-    from mfagap.alerts import Deed
-
-    collected, ticked = report.collected, report.ticked
-    counts = {
-        "new events": sum(collected.events.values()),
-        "repeats": collected.duplicates,
-        "rejected": collected.rejected,
-        "slots": ticked.slots,
-        "findings changed": ticked.changed,
-        "investigated": ticked.investigated,
-        **{f"alerts {deed.value}": ticked.deeds.count(deed) for deed in Deed},
-        "notices sent": report.delivered.sent,
-        "old events dropped": report.dropped,
-    }
-    return ", ".join(f"{count:,} {words}" for words, count in counts.items() if count)
-
-
-def _log(report: "Report", at_ms: int, *, quiet: bool) -> None:
-    """Tell what a run of ``serve`` did: in words on a terminal, elsewhere as one line of JSON."""
-    from mfagap.alerts import Deed
-    from mfagap.detect.evaluate import rfc3339
-
-    if sys.stderr.isatty():
-        if not quiet:
-            print(rfc3339(at_ms), end="  ", file=sys.stderr)
-        _tell(report, quiet=quiet)
-        return
-    collected, ticked, delivered = report.collected, report.ticked, report.delivered
-    wrong = collected.failures or collected.notes or ticked.silent or delivered.failed
-    if quiet and not wrong:
-        return
-    mark = ticked.watermark_ms
-    line = {
-        "time": rfc3339(at_ms),
-        "watermark": None if mark is None else rfc3339(mark),
-        "events": sum(collected.events.values()),
-        "repeats": collected.duplicates,
-        "rejected": collected.rejected,
-        "slots": ticked.slots,
-        "findings_changed": ticked.changed,
-        "investigated": ticked.investigated,
-        "alerts": {d.value: ticked.deeds.count(d) for d in Deed if d in ticked.deeds},
-        "notices_sent": delivered.sent,
-        "notices_failed": delivered.failed,
-        "events_dropped": report.dropped,
-        "failures": collected.failures,
-        "notes": collected.notes,
-        "silent": list(ticked.silent),
-    }
-    print(json.dumps(line), file=sys.stderr, flush=True)

@@ -68,6 +68,10 @@ class OktaClient:
             raise _error(answer, target)
         return answer
 
+    def limits(self, path: str) -> tuple[int | None, int]:
+        """Return what is left of the rate limit of ``path``, and how many answers were a 429."""
+        return self._transport.remaining(path), self._transport.limited
+
     def _send(self, target: httpx2.URL) -> Answer:
         url = str(target)
         return self._transport.send(

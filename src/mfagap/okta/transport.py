@@ -64,6 +64,7 @@ class Transport:
 
     Attributes:
         ahead: How many seconds Okta's clock is ahead of ours, as its last answer told.
+        limited: How many answers were a 429.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class Transport:
         self._sleep = sleep
         self._share = share
         self.ahead = 0.0
+        self.limited = 0
+        self._left: dict[str, int] = {}
         self._ready: dict[str, float] = {}
         self._random = random.SystemRandom()
 
@@ -87,6 +90,10 @@ class Transport:
         A signed request with the time of a clock that is wrong would be refused.
         """
         return self._clock() + self.ahead
+
+    def remaining(self, path: str) -> int | None:
+        """Return what the last answer said is left of the limit of ``path``; None: it said none."""
+        return self._left.get(_bucket(path))
 
     def request(
         self,
@@ -124,6 +131,7 @@ class Transport:
                 if answer.status != 429:
                     return answer
                 waits += 1
+                self.limited += 1
                 problem = "status 429"
                 delay = self._until_reset(answer.headers) or self._back_off(waits)
             if failures >= MAX_FAILURES or waits >= MAX_WAITS:
@@ -180,11 +188,14 @@ class Transport:
             self.ahead = date - self._clock()
         limit = _number(headers, "x-rate-limit-limit")
         remaining = _number(headers, "x-rate-limit-remaining")
+        bucket = _bucket(request.url.path)
+        if limit and remaining is not None:
+            self._left[bucket] = remaining
         if limit and remaining is not None and remaining <= (1 - self._share) * limit:
-            self._ready[_bucket(request)] = self._clock() + self._until_reset(headers)
+            self._ready[bucket] = self._clock() + self._until_reset(headers)
 
     def _keep_to_share(self, request: httpx2.Request) -> None:
-        delay = self._ready.pop(_bucket(request), 0.0) - self._clock()
+        delay = self._ready.pop(_bucket(request.url.path), 0.0) - self._clock()
         if delay > 0:
             self._sleep(min(delay, MAX_RESET_S))
 
@@ -217,9 +228,9 @@ def _date(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _bucket(request: httpx2.Request) -> str:
+def _bucket(path: str) -> str:
     """Return what Okta's limits are counted by: the first words of the path."""
-    return "/".join(request.url.path.split("/")[:4])
+    return "/".join(path.split("/")[:4])
 
 
 def _place(url: httpx2.URL) -> str:

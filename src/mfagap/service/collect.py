@@ -5,6 +5,7 @@ the lake knows a repeat.
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from mfagap.lake.manifest import Batch
 from mfagap.model import Delivery
 from mfagap.service.durable import TAKEN_IN, Workshop
 from mfagap.sources.folder import look
-from mfagap.sources.okta_api import OktaApi, Page
+from mfagap.sources.okta_api import OktaApi, Page, Past
 from mfagap.state.ledger import SLOT_MS
 
 PAGES = 50
@@ -26,6 +27,39 @@ MOST_PAGES = 100_000
 
 OUR_SIDE = (LakeError, StateError)
 """What no other source would fare better with."""
+
+
+class Stopping(Exception):
+    """What ends a reading in its middle, because we are to stop; what was read is stored."""
+
+
+def _never(seconds: float) -> bool:
+    """Wait; nobody asks to stop."""
+    time.sleep(seconds)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is told, and asked, in the course of a run.
+
+    Attributes:
+        told: Of a source, how many events came since it was last told, and how far the past was
+            read where that is known.
+        stop: Waits so many seconds at most; returns whether to stop.
+    """
+
+    told: Callable[[str, int, Past | None], None] = lambda _source, _events, _past: None
+    stop: Callable[[float], bool] = _never
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so many seconds.
+
+        Raises:
+            Stopping: We are to stop.
+        """
+        if self.stop(seconds):
+            raise Stopping
 
 
 class Source(Protocol):
@@ -55,6 +89,8 @@ class Collected:
         rejected: Lines and rows that could not be used; they are in the lake's dead-letter folder.
         notes: What a source had to say.
         failures: Sources that could not be read, each with why.
+        limits: By source, what is left of its rate limit (None: not told), and how many answers
+            said that it is used up.
     """
 
     events: dict[str, int] = field(default_factory=dict[str, int])
@@ -62,6 +98,9 @@ class Collected:
     rejected: int = 0
     notes: list[str] = field(default_factory=list[str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
+    limits: dict[str, tuple[int | None, int]] = field(
+        default_factory=dict[str, tuple[int | None, int]]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +111,7 @@ class Intake:
     now_ms: int
     scratch: Path
     told: Collected
-    progress: Callable[[str, int], None]
+    course: Course
 
     def add(self, source: str, deliveries: Sequence[Delivery]) -> Batch:
         """Write ``deliveries`` to the lake, and count what they held."""
@@ -87,7 +126,7 @@ class Intake:
         self.told.events[source] = self.told.events.get(source, 0) + batch.events
         self.told.duplicates += batch.duplicates
         self.told.rejected += sum(batch.rejects.values())
-        self.progress(source, batch.events)
+        self.course.told(source, batch.events, None)
         return batch
 
 
@@ -95,7 +134,7 @@ def collect(
     workshop: Workshop,
     sources: Sequence[Source],
     now_ms: int,
-    progress: Callable[[str, int], None] = lambda _source, _events: None,
+    course: Course | None = None,
 ) -> Collected:
     """Bring what is new in ``sources`` into the lake.
 
@@ -105,9 +144,10 @@ def collect(
         workshop: The state, held by this process alone.
         sources: In the order in which they are read.
         now_ms: The wall clock.
-        progress: Told of each source how many events came since it was last told.
+        course: Of the run.
 
     Raises:
+        Stopping: In the middle of a source, as ``course`` has it.
         LakeError: The lake cannot be written.
         StateError: The state cannot be written.
     """
@@ -118,7 +158,7 @@ def collect(
     for source in sources:
         with tempfile.TemporaryDirectory(prefix="mfagap-") as folder:
             try:
-                source.collect(Intake(workshop, now_ms, Path(folder), told, progress))
+                source.collect(Intake(workshop, now_ms, Path(folder), told, course or Course()))
             except OUR_SIDE:
                 raise
             except MfagapError as error:
@@ -156,9 +196,16 @@ class Okta:
 
     def collect(self, into: Intake) -> None:
         """See ``Source``."""
+        cursor = into.workshop.ledger.cursor(self.name)
+        pages = self.api.fetch(cursor, into.now_ms, into.scratch, MOST_PAGES)
+        try:
+            self._store(pages, into)
+        finally:
+            into.told.limits[self.name] = self.api.limits()
+
+    def _store(self, pages: Iterator[Page], into: Intake) -> None:
         ledger = into.workshop.ledger
-        pages = self.api.fetch(ledger.cursor(self.name), into.now_ms, into.scratch, MOST_PAGES)
-        for some in _some(pages):
+        for some in _some(self._followed(pages, into.course)):
             into.add(self.name, [page.delivery for page in some])
             marks = [page.complete_until_ms for page in some if page.complete_until_ms is not None]
             with into.workshop.database.change():
@@ -168,15 +215,23 @@ class Okta:
                 if page.note:
                     into.told.notes.append(f"{self.name}: {page.note}")
 
+    def _followed(self, pages: Iterator[Page], course: Course) -> Iterator[Page]:
+        """Yield ``pages``, and tell of each how far the past was read by it."""
+        for page in pages:
+            if page.past is not None:
+                course.told(self.name, 0, page.past)
+            yield page
+            course.sleep(0)
+
 
 def _some(pages: Iterator[Page]) -> Iterator[list[Page]]:
     """Yield ``pages`` some at a time; what came before a failure is yielded before it is raised."""
     some: list[Page] = []
-    failure: MfagapError | None = None
+    failure: MfagapError | Stopping | None = None
     while failure is None:
         try:
             page = next(pages, None)
-        except MfagapError as error:
+        except (MfagapError, Stopping) as error:
             failure = error
             page = None
         if page is not None:

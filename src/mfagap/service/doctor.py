@@ -16,8 +16,10 @@ from mfagap.detect.load import folders, load_all
 from mfagap.errors import MfagapError, SettingsError
 from mfagap.lake.store import Lake
 from mfagap.service.durable import WATCHED_MS
+from mfagap.service.metrics import address_of
 from mfagap.service.run import least, notifier, okta_client, wall_ms
 from mfagap.service.tick import SILENT_MS
+from mfagap.service.watch import metrics_of, ping_of
 from mfagap.settings import Settings, Table
 from mfagap.sources.folder import look
 from mfagap.sources.okta_api import LOGS
@@ -57,6 +59,8 @@ def examine(settings: Settings) -> Iterator[Check]:
         yield from _source(name, table)
     for name, table in settings.routes.items():
         yield _route(name, table)
+    yield _metrics(settings)
+    yield _ping(settings)
     yield _disk(settings)
     yield from _lake(settings)
     yield from _state(settings)
@@ -146,6 +150,31 @@ def _route(name: str, table: Table) -> Check:
         return Check(Outcome.FAIL, f"routes.{name}", str(error))
     words = f"its settings are whole; `mfagap notify test {name}` sends a test"
     return Check(Outcome.OK, f"routes.{name}", words)
+
+
+def _metrics(settings: Settings) -> Check:
+    try:
+        listen, file = metrics_of(settings)
+        if listen is not None:
+            address_of(listen)
+    except SettingsError as error:
+        return Check(Outcome.FAIL, "metrics", str(error))
+    places = [f"served at {listen}"] if listen else []
+    places += [f"written to {file}"] if file else []
+    words = "; ".join(places) or "off: [metrics] in the settings tells Prometheus how mfagap fares"
+    return Check(Outcome.OK, "metrics", words)
+
+
+def _ping(settings: Settings) -> Check:
+    try:
+        ping = ping_of(settings)
+    except SettingsError as error:
+        return Check(Outcome.FAIL, "ping", str(error))
+    if ping is None:
+        words = "off: nobody is told where mfagap itself stops; [ping] in the settings does that"
+    else:
+        words = "its settings are whole; each good run pings"
+    return Check(Outcome.OK, "ping", words)
 
 
 def _disk(settings: Settings) -> Check:

@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ from mfagap.errors import NotifyError, SettingsError, UsageError
 from mfagap.lake.store import Lake
 from mfagap.model import Severity
 from mfagap.notify.notice import Body
-from mfagap.service.collect import Collected, Folder, Okta, Source, collect
+from mfagap.service.collect import Collected, Course, Folder, Okta, Source, Stopping, collect
 from mfagap.service.durable import Workshop
 from mfagap.service.tick import Ticked, tick
 from mfagap.settings import Settings, Table, environment
-from mfagap.state.database import Database, held
+from mfagap.state.database import Database, Row, held
 from mfagap.state.ledger import floor
 
 if TYPE_CHECKING:
@@ -29,27 +30,52 @@ if TYPE_CHECKING:
 ATTEMPTS = 12
 """How often a notice is sent before it is parked: for half a day."""
 
+STAGES: tuple[str, ...] = ("collect", "tick", "notify", "tidy")
+"""Of a run, in order."""
+
 FIRST_WAIT_MS = 15_000
 LONGEST_WAIT_MS = 2 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one notice: ``failure`` is why it was not taken, None where it was."""
+
+    key: str
+    alert: int
+    route: str
+    attempts: int
+    failure: str | None = None
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of the notices that were due."""
+    """What became of the notices that were due, and of each of them."""
 
     sent: int = 0
     failed: int = 0
     parked: int = 0
+    fates: tuple[Fate, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run did; ``dropped`` are events that are older than ``keep_days``."""
+    """What one run did; ``dropped`` are events that are older than ``keep_days``.
+
+    ``seconds`` is how long it took, by stage.
+    """
 
     collected: Collected
     ticked: Ticked
     delivered: Delivered
     dropped: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def whole(self) -> bool:
+        """Whether every source was read, and every notice taken."""
+        return not self.collected.failures and not self.delivered.failed
 
 
 def wall_ms() -> int:
@@ -93,22 +119,32 @@ def run_once(
     workshop: Workshop,
     settings: Settings,
     now_ms: int,
-    progress: Callable[[str, int], None] = lambda _source, _events: None,
+    course: Course | None = None,
 ) -> Report:
     """Collect, tick, tell, tidy up.
 
     Raises:
+        Stopping: While sources were read, as ``course`` has it.
         MfagapError: See ``errors``; what was done stays done, and the next run goes on from there.
     """
+    course = course or Course()
+    times = [time.monotonic()]
     with ExitStack() as stack:
-        collected = collect(workshop, list(sources(settings, stack)), now_ms, progress)
+        found = list(sources(settings, stack, course.sleep))
+        collected = collect(workshop, found, now_ms, course)
     # A route that is off is told of before there is an alert, and keeps nobody from watching.
     collected.failures.update(_off(settings))
+    times.append(time.monotonic())
     ticked = tick(workshop, now_ms, time.monotonic)
+    times.append(time.monotonic())
     delivered = deliver(workshop, settings, now_ms)
+    times.append(time.monotonic())
     workshop.lake.compact(now_ms=now_ms)
     dropped = workshop.lake.retain(settings.keep_days, now_ms)
-    return Report(collected, ticked, delivered, dropped)
+    times.append(time.monotonic())
+    lasted = (end - begin for begin, end in pairwise(times))
+    seconds = dict(zip(STAGES, lasted, strict=True))
+    return Report(collected, ticked, delivered, dropped, seconds)
 
 
 def _off(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -144,24 +180,30 @@ def again(workshop: Workshop, span: tuple[int, int], now_ms: int) -> Ticked:
 
 def deliver(workshop: Workshop, settings: Settings, now_ms: int) -> Delivered:
     """Send the notices that are due; one that fails waits twice as long as the last time."""
-    sent = failed = parked = 0
+    fates: list[Fate] = []
     outbox = workshop.outbox
     for row in outbox.waiting(now_ms):
         key, attempts = str(row["key"]), int(row["attempts"])
         try:
             send(settings, str(row["route"]), key, json.loads(row["body"]), now_ms)
         except (NotifyError, SettingsError) as error:
-            failed += 1
             last = attempts + 1 >= ATTEMPTS
-            parked += last
+            fates.append(_fate(row, str(error), parked=last))
             wait_ms = min(FIRST_WAIT_MS * 2**attempts, LONGEST_WAIT_MS)
             with workshop.database.change():
                 outbox.failed(key, str(error), None if last else now_ms + wait_ms)
         else:
-            sent += 1
+            fates.append(_fate(row))
             with workshop.database.change():
                 outbox.sent(key)
-    return Delivered(sent, failed, parked)
+    failed = sum(fate.failure is not None for fate in fates)
+    parked = sum(fate.parked for fate in fates)
+    return Delivered(len(fates) - failed, failed, parked, tuple(fates))
+
+
+def _fate(row: Row, failure: str | None = None, *, parked: bool = False) -> Fate:
+    key, route = str(row["key"]), str(row["route"])
+    return Fate(key, int(row["alert"]), route, int(row["attempts"]) + 1, failure, parked)
 
 
 def send(settings: Settings, route: str, key: str, notice: Body, now_ms: int) -> None:
@@ -185,21 +227,13 @@ def notifier(table: Table) -> Any:
     return _kind("mfagap.notify", table).build(table)
 
 
-def serve(
-    workshop: Workshop,
-    settings: Settings,
-    every_s: float,
-    stop: Callable[[float], bool],
-    told: Callable[[Report], None],
-) -> None:
+def serve(every_s: float, stop: Callable[[float], bool], once: Callable[[], object]) -> None:
     """Run again and again, until ``stop`` says so.
 
     Args:
-        workshop: The state.
-        settings: As of the start.
         every_s: Seconds from the beginning of one run to that of the next.
-        stop: Waits so many seconds at most; returns whether to stop. A run is always finished.
-        told: Told what each run did.
+        stop: Waits so many seconds at most; returns whether to stop.
+        once: One run. It ends early only while it reads sources.
 
     Raises:
         MfagapError: The lake, the state or a query failed.
@@ -207,11 +241,16 @@ def serve(
     wait_s = 0.0
     while not stop(wait_s):
         began = time.monotonic()
-        told(run_once(workshop, settings, wall_ms()))
+        try:
+            once()
+        except Stopping:
+            return
         wait_s = max(0.0, every_s - (time.monotonic() - began))
 
 
-def sources(settings: Settings, stack: ExitStack) -> Iterator[Source]:
+def sources(
+    settings: Settings, stack: ExitStack, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Source]:
     """Yield the sources of ``settings``; ``stack`` closes what they hold open.
 
     Raises:
@@ -223,7 +262,7 @@ def sources(settings: Settings, stack: ExitStack) -> Iterator[Source]:
             table.only("path", "lateness_s")
             yield Folder(name, str(table.path("path")), table.number("lateness_s", 0) * 1000)
         elif kind == "okta_api":
-            yield _okta(name, table, stack)
+            yield _okta(name, table, stack, sleep)
         else:
             known = "folder, okta_api"
             raise SettingsError(f"{table.where}: {table.name}.type: {kind!r} is none of: {known}")
@@ -253,20 +292,22 @@ def least(table: Table) -> int:
         ) from error
 
 
-def _okta(name: str, table: Table, stack: ExitStack) -> Okta:
+def _okta(name: str, table: Table, stack: ExitStack, sleep: Callable[[float], None]) -> Okta:
     """Return the org that the environment's credentials lead to."""
     from mfagap.sources.okta_api import OktaApi
 
     api = OktaApi(
-        okta_client(table, stack),
+        okta_client(table, stack, sleep),
         backfill_days=table.number("backfill_days", 90),
         lateness_s=table.number("lateness_s", 300),
     )
     return Okta(name, api)
 
 
-def okta_client(table: Table, stack: ExitStack) -> "OktaClient":
-    """Return a client of the org that the environment's credentials lead to.
+def okta_client(
+    table: Table, stack: ExitStack, sleep: Callable[[float], None] = time.sleep
+) -> "OktaClient":
+    """Return a client of the org that the environment's credentials lead to; it waits by ``sleep``.
 
     Raises:
         SettingsError: There are none, or ``table`` is off.
@@ -281,4 +322,4 @@ def okta_client(table: Table, stack: ExitStack) -> "OktaClient":
         raise SettingsError(f"{table.where}: {table.name}.share_percent: {share} is not 1 to 100")
     credentials = find(environment(), Path.home(), Path())
     http = stack.enter_context(open_http())
-    return OktaClient(credentials, http, time.time, time.sleep, share=share / 100)
+    return OktaClient(credentials, http, time.time, sleep, share=share / 100)

@@ -25,6 +25,14 @@ DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """How much of the past was read: so many ``days`` of the ``whole``."""
+
+    days: float
+    whole: float
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of the log.
 
@@ -33,12 +41,14 @@ class Page:
         cursor: Goes on right after this page; to be stored once the page itself is.
         complete_until_ms: Events before this are believed to have come; None where it is not known.
         note: What a person should know of how it was read.
+        past: How far the reading of the past has come by it; None where it is over.
     """
 
     delivery: Delivery
     cursor: str
     complete_until_ms: int | None
     note: str | None = None
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +119,30 @@ class OktaApi:
             answer, position, note = self._ask(position)
             events = _events(answer)
             caught_up = position.mode == "poll" and len(events) < self._limit
-            position, complete_until_ms = self._after(position, answer, events, now_ms)
+            asked = position
+            position, complete_until_ms = self._after(asked, answer, events, now_ms)
             if caught_up:
                 complete_until_ms = now_ms - self._lateness_ms
             delivery = _write(answer, folder)
-            yield Page(delivery, json.dumps(asdict(position)), complete_until_ms, note)
+            past = self._past(asked, position, events)
+            yield Page(delivery, json.dumps(asdict(position)), complete_until_ms, note, past)
             if caught_up:
                 return
+
+    def limits(self) -> tuple[int | None, int]:
+        """Return what is left of the rate limit, and how many answers were a 429."""
+        return self._client.limits(LOGS)
+
+    def _past(self, asked: _Position, after: _Position, events: list[Any]) -> Past | None:
+        """Return how far the past was read by a page; in a slice, events come by their time."""
+        if asked.mode != "backfill":
+            return None
+        reached_ms = asked.until_ms
+        if (after.mode, after.from_ms) == ("backfill", asked.from_ms):
+            reached_ms = min(max(_newest_ms(events), asked.from_ms), asked.until_ms)
+        # Settings may have changed since the backfill began.
+        done_ms = self._backfill_ms - min(asked.end_ms - reached_ms, self._backfill_ms)
+        return Past(done_ms / DAY_MS, self._backfill_ms / DAY_MS)
 
     def _first(self, now_ms: int) -> _Position:
         if self._backfill_ms <= 0:

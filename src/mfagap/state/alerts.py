@@ -84,6 +84,26 @@ class Alerts:
         """Return what happened to ``alert``, in order."""
         return self._database.rows("SELECT * FROM deeds WHERE alert = ? ORDER BY id", (alert,))
 
+    def last_deed(self) -> int:
+        """Return the number of the last entry of what happened to any alert; 0 for none."""
+        return int(self._database.one("SELECT coalesce(max(id), 0) FROM deeds"))
+
+    def deeds_after(self, number: int) -> list[Row]:
+        """Return what happened to alerts after entry ``number``, each with the alert as it is."""
+        return self._database.rows(
+            "SELECT deeds.deed, deeds.who, alerts.* FROM deeds JOIN alerts ON alert = alerts.id "
+            "WHERE deeds.id > ? ORDER BY deeds.id",
+            (number,),
+        )
+
+    def counts(self) -> dict[tuple[str, int], int]:
+        """Return how many alerts are not closed, by status and severity."""
+        rows = self._database.rows(
+            f"SELECT status, severity, count(*) AS alerts FROM alerts WHERE status IN {OPEN} "
+            "GROUP BY status, severity"
+        )
+        return {(str(r["status"]), int(r["severity"])): int(r["alerts"]) for r in rows}
+
     def get(self, alert: int) -> Row:
         """Return one alert.
 
@@ -152,6 +172,13 @@ class Outbox:
     def unsent(self) -> list[Row]:
         """Return the notices that wait, or were parked."""
         return self._database.rows("SELECT * FROM outbox WHERE status <> 'sent' ORDER BY rowid")
+
+    def counts(self) -> dict[str, int]:
+        """Return how many notices are ``waiting``, and how many ``parked``."""
+        rows = self._database.rows(
+            "SELECT status, count(*) AS notices FROM outbox WHERE status <> 'sent' GROUP BY status"
+        )
+        return {str(row["status"]): int(row["notices"]) for row in rows}
 
     def sent(self, key: str) -> None:
         """Note that a notice was sent."""

@@ -41,6 +41,12 @@ class Ledger:
         """Set a single fact."""
         self._database.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
+    def facts(self, prefix: str) -> dict[str, int]:
+        """Return the single facts whose names begin with ``prefix``, by the rest of the name."""
+        rows = self._database.rows("SELECT name, value FROM facts")
+        named = {str(row["name"]): int(row["value"]) for row in rows}
+        return {n.removeprefix(prefix): v for n, v in named.items() if n.startswith(prefix)}
+
     def cursor(self, source: str) -> str | None:
         """Return where reading ``source`` goes on; None at its beginning."""
         cursor = self._database.one("SELECT cursor FROM sources WHERE name = ?", (source,))
@@ -165,6 +171,22 @@ WHERE detection = ? AND dirty = 0 AND (watermark_ms >= to_ms + ? OR watermark_ms
             "UPDATE slots SET dirty = 1 WHERE detection = ? AND from_ms < ? AND to_ms > ?",
             (detection, span[1], span[0]),
         )
+
+    def tally(self, detection: str, grace_ms: int) -> tuple[int, int]:
+        """Return how many slots are due again by and by, and how many are missing between others.
+
+        Args:
+            detection: Whose slots.
+            grace_ms: How far past its end the watermark must have been to settle a slot.
+        """
+        (row,) = self._database.rows(
+            """
+SELECT count(*) AS slots, coalesce(max(to_ms) - min(from_ms), 0) AS span,
+    count(*) FILTER (WHERE dirty = 1 OR watermark_ms < to_ms + ?) AS due
+FROM slots WHERE detection = ?""",
+            (grace_ms, detection),
+        )
+        return int(row["due"]), int(row["span"]) // SLOT_MS - int(row["slots"])
 
     def slots(self, detections: Collection[str], span: tuple[int, int]) -> Sequence[Row]:
         """Return the evaluated slots that overlap ``span``, in order."""

@@ -196,6 +196,15 @@ WHERE {condition} ORDER BY start_ms, uuid""",
         )
         return [int(row["start_ms"]) for row in rows]
 
+    def counts(self, detection: str) -> dict[str, int]:
+        """Return how many findings there are, by MFA status."""
+        rows = self._database.rows(
+            "SELECT mfa_status, count(*) AS findings FROM sessions "
+            "WHERE detection = ? AND mfa_status IS NOT NULL GROUP BY mfa_status",
+            (detection,),
+        )
+        return {str(row["mfa_status"]): int(row["findings"]) for row in rows}
+
     def settle(self, detection: str, uuids: Iterable[str]) -> None:
         """Note that nothing is due for ``uuids``: no finding is left to investigate."""
         self._database.run_all(
