@@ -64,7 +64,7 @@ def test_before_the_first_run_much_is_unknown(run: Run, tmp_path: Path) -> None:
         ("^", "keep_days = 30\n", "keep_days", "30 is too few: "),
         ('"logs"', '"absent"', "sources.dropped", "no such file or folder: '/.*/absent'"),
         ("^path", "paht", "sources.dropped", ".*paht: unknown; known is"),
-        ('"folder"', '"tape"', "sources.dropped", ".*neither folder nor"),
+        ('"folder"', '"tape"', "sources.dropped", ".*none of: folder, okta_api, azure, gcs, s3"),
         ('"file"', '"fax"', "routes.log", ".*no kind 'fax'"),
         ('"file"', '"notice"', "routes.log", ".*no kind 'notice'"),
         ('"file"', '".file"', "routes.log", ".*no kind '.file'"),

@@ -28,7 +28,7 @@ def test_what_is_commented_out_can_be_used(tmp_path: Path, monkeypatch: pytest.M
     ]
     file.write_text("\n".join(lines), encoding="utf-8")
     loaded = settings.load(file)
-    assert list(loaded.sources) == ["okta", "dropped"]
+    assert list(loaded.sources) == ["okta", "dropped", "stream"]
     assert list(loaded.routes) == ["soc", "chat", "mail", "siem", "phone", "log"]
     monkeypatch.setenv("MFAGAP_WEBHOOK_URL", "https://example.com/hook")
     monkeypatch.setenv("MFAGAP_WEBHOOK_SECRET", "whsec_c2VjcmV0")
@@ -37,7 +37,6 @@ def test_what_is_commented_out_can_be_used(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MFAGAP_APPRISE_URL", "jsons://example.com")
     kinds = [type(notifier(table)).__name__ for table in loaded.routes.values()]
     assert kinds == ["Webhook", "Slack", "Email", "Syslog", "Apprise", "File"]
-    assert list(loaded.routes) == ["soc", "chat", "log"]
     assert list(loaded.metrics.values) == ["listen", "file"]
     assert list(loaded.ping.values) == ["url_variable", "fail"]
 

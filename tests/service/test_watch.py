@@ -217,7 +217,11 @@ def test_a_notice_that_is_not_taken_waits_longer_each_time_and_is_parked(
             1,
             "sources.a.lateness_s: True is not a whole number",
         ),
-        ('\n[sources.b]\ntype = "ftp"\n', 2, "sources.b.type: 'ftp' is none of: folder, okta_api"),
+        (
+            '\n[sources.b]\ntype = "ftp"\n',
+            2,
+            "sources.b.type: 'ftp' is none of: folder, okta_api, azure, gcs, s3",
+        ),
         ("[sources.a]\n", 1, "sources.a.type: is missing; it is a text"),
         (
             '[sources.o]\ntype = "okta_api"\ntoken = "x"\n',

@@ -212,6 +212,18 @@ def test_sources_are_apart_and_in_order(book: Book) -> None:
     assert [row["name"] for row in book.ledger.sources()] == ["one", "two"]
 
 
+def test_objects_that_were_read_lately(book: Book) -> None:
+    with book.database.change():
+        book.ledger.took("s3", [("a", "1", 10), ("b", "1", 20), ("c", "1", 30)])
+        book.ledger.took("s3", [("a", "2", 40)])
+        book.ledger.took("gcs", [("b", "9", 5)])
+    assert book.ledger.objects("s3") == {"a": "2", "b": "1", "c": "1"}
+    with book.database.change():
+        book.ledger.drop_objects("s3", 30)
+    assert book.ledger.objects("s3") == {"a": "2", "c": "1"}
+    assert book.ledger.objects("gcs") == {"b": "9"}
+
+
 def test_files_that_were_read(book: Book) -> None:
     with book.database.change():
         book.ledger.was_read("one", {"a": (1, 2), "b": (3, 4)})

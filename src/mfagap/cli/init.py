@@ -29,6 +29,13 @@ type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... 
 # path = "logs"       # a folder, file or glob, counted from this file
 # lateness_s = 0
 
+# [sources.stream]
+# type = "s3"         # or "gcs", "azure"; pip install 'mfagap[object-store]', docs/object-stores.md
+# bucket = "example-okta-logs"
+# prefix = "okta"     # whole folders
+# region = "us-east-1"
+# lateness_s = 360    # a minute more than what Firehose waits
+
 # Whom to tell. What is secret, such as the URL of a webhook, stands in the environment, and the
 # setting names the variable that holds it.
 # [routes.soc]

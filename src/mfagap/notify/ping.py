@@ -7,7 +7,8 @@ healthchecks.io has it, where the settings ask for it.
 import httpx2
 
 from mfagap.errors import NotifyError
-from mfagap.notify.webhook import TIMEOUT_S, checked
+from mfagap.notify.endpoint import TIMEOUT_S
+from mfagap.notify.webhook import checked
 from mfagap.settings import Table
 
 

@@ -7,7 +7,7 @@ the lake knows a repeat.
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from mfagap.lake.manifest import Batch
 from mfagap.model import Delivery
 from mfagap.service.durable import TAKEN_IN, Workshop
 from mfagap.sources.folder import look
+from mfagap.sources.object_store import Haul, ObjectStore, Position
 from mfagap.sources.okta_api import OktaApi, Page, Past
 from mfagap.state.ledger import SLOT_MS
 
@@ -222,6 +223,44 @@ class Okta:
                 course.told(self.name, 0, page.past)
             yield page
             course.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A bucket that other tools write to; as complete as a folder, once all was read."""
+
+    name: str
+    store: ObjectStore
+    lateness_ms: int
+
+    def collect(self, into: Intake) -> None:
+        """See ``Source``."""
+        ledger = into.workshop.ledger
+        position = Position.of(ledger.cursor(self.name))
+        known = ledger.objects(self.name)
+        for haul in self.store.fetch(position, known, into.now_ms, into.scratch):
+            position = self._take(into, haul, position)
+            into.course.sleep(0)  # which may say that it is time to stop
+
+    def _take(self, into: Intake, haul: Haul, position: Position) -> Position:
+        """Bring ``haul`` into the lake; return how far the source was read then."""
+        ledger = into.workshop.ledger
+        reaches_ms, mark_ms = position.reaches_ms, None
+        if haul.deliveries:
+            newest_ms = into.add(self.name, haul.deliveries).reaches_ms
+            reaches_ms = max((t for t in (reaches_ms, newest_ms) if t is not None), default=None)
+        if haul.position is not None and reaches_ms is not None:
+            mark_ms = reaches_ms - self.lateness_ms
+        position = replace(haul.position or position, reaches_ms=reaches_ms)
+        with into.workshop.database.change():
+            ledger.took(self.name, [(o.key, o.tag, o.modified_ms) for o in haul.objects])
+            if haul.position is not None:
+                ledger.drop_objects(self.name, position.since_ms or 0)
+            ledger.heard(self.name, position.text(), mark_ms, into.now_ms)
+        for delivery in haul.deliveries:
+            delivery.path.unlink(missing_ok=True)
+        into.told.notes.extend(f"{self.name}: {note}" for note in haul.notes)
+        return position
 
 
 def _some(pages: Iterator[Page]) -> Iterator[list[Page]]:

@@ -22,6 +22,8 @@ from mfagap.service.tick import SILENT_MS
 from mfagap.service.watch import metrics_of, ping_of
 from mfagap.settings import Settings, Table
 from mfagap.sources.folder import look
+from mfagap.sources.object_client import KINDS, Client
+from mfagap.sources.object_store import build
 from mfagap.sources.okta_api import LOGS
 from mfagap.state.alerts import Outbox
 from mfagap.state.database import FILE, Database, Row
@@ -117,10 +119,21 @@ def _source(name: str, table: Table) -> Iterator[Check]:
             yield Check(Outcome.OK, subject, f"{path}; files: {files}")
         elif table.text("type") == "okta_api":
             yield from _okta(subject, table)
+        elif table.text("type") in KINDS:
+            yield _objects(subject, build(table).client)
         else:
-            raise SettingsError(f"{table.where}: {table.name}.type is neither folder nor okta_api")
+            known = ", ".join(("folder", "okta_api", *KINDS))
+            raise SettingsError(f"{table.where}: {table.name}.type is none of: {known}")
     except MfagapError as error:
         yield Check(Outcome.FAIL, subject, str(error))
+
+
+def _objects(subject: str, client: Client) -> Check:
+    """List, and read a byte of an object, which tells whether the credentials suffice."""
+    if client.check():
+        return Check(Outcome.OK, subject, f"{client.name}: it can be listed, and its objects read")
+    words = f"{client.name}: no object is there yet: are the names right?"
+    return Check(Outcome.UNKNOWN, subject, words)
 
 
 def _okta(subject: str, table: Table) -> Iterator[Check]:

@@ -17,10 +17,21 @@ from mfagap.errors import NotifyError, SettingsError, UsageError
 from mfagap.lake.store import Lake
 from mfagap.model import Severity
 from mfagap.notify.notice import Body
-from mfagap.service.collect import Collected, Course, Folder, Okta, Source, Stopping, collect
+from mfagap.service.collect import (
+    Collected,
+    Course,
+    Folder,
+    Objects,
+    Okta,
+    Source,
+    Stopping,
+    collect,
+)
 from mfagap.service.durable import Workshop
 from mfagap.service.tick import Ticked, tick
 from mfagap.settings import Settings, Table, environment
+from mfagap.sources.object_client import KINDS
+from mfagap.sources.object_store import build
 from mfagap.state.database import Database, Row, held
 from mfagap.state.ledger import floor
 
@@ -263,8 +274,10 @@ def sources(
             yield Folder(name, str(table.path("path")), table.number("lateness_s", 0) * 1000)
         elif kind == "okta_api":
             yield _okta(name, table, stack, sleep)
+        elif kind in KINDS:
+            yield Objects(name, build(table), table.number("lateness_s", 0) * 1000)
         else:
-            known = "folder, okta_api"
+            known = ", ".join(("folder", "okta_api", *KINDS))
             raise SettingsError(f"{table.where}: {table.name}.type: {kind!r} is none of: {known}")
 
 

@@ -94,6 +94,24 @@ ON CONFLICT (name) DO UPDATE SET
             [(source, path, size, ns) for path, (size, ns) in files.items()],
         )
 
+    def objects(self, source: str) -> Mapping[str, str]:
+        """Return the tag of each object of ``source`` that was read lately, by its key."""
+        rows = self._database.rows("SELECT key, tag FROM objects WHERE source = ?", (source,))
+        return {row["key"]: row["tag"] for row in rows}
+
+    def took(self, source: str, objects: Iterable[tuple[str, str, int]]) -> None:
+        """Note objects that were read: key, tag, and when each was written (UTC epoch ms)."""
+        self._database.run_all(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
+            [(source, *one) for one in objects],
+        )
+
+    def drop_objects(self, source: str, before_ms: int) -> None:
+        """Forget the objects of ``source`` that were written before ``before_ms``."""
+        self._database.run(
+            "DELETE FROM objects WHERE source = ? AND modified_ms < ?", (source, before_ms)
+        )
+
     def spoil(self, detection: str, reach: Reach, touched: Iterable[int]) -> None:
         """Mark as dirty every evaluated slot that looks at one of the slots ``touched``.
 

@@ -119,4 +119,14 @@ CREATE TABLE outbox (
 ) STRICT""",
         "CREATE INDEX outbox_waiting ON outbox (next_ms) WHERE status = 'waiting'",
     ),
+    (
+        """
+CREATE TABLE objects (            -- what an object store has read lately
+    source TEXT NOT NULL,
+    key TEXT NOT NULL,
+    tag TEXT NOT NULL,            -- changes with its content
+    modified_ms INTEGER NOT NULL, -- when it was written, by the store's clock
+    PRIMARY KEY (source, key)
+) STRICT""",
+    ),
 )
