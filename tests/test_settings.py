@@ -6,7 +6,9 @@ import pytest
 from mfagap import settings
 from mfagap.errors import SettingsError
 
-KNOWN = "detections, state, keep_days, sources, routes, metrics, ping"
+KNOWN = (
+    "detections, state, keep_days, flood_limit, suppression_days, sources, routes, metrics, ping"
+)
 GOOD = """\
 # what the back ends use
 [detections.okta_legacy_authn_without_mfa]
@@ -88,6 +90,8 @@ def test_no_color(file: Path, monkeypatch: pytest.MonkeyPatch, value: str, *, of
         ("keep_days = 1.5\n", 1, "keep_days: 1.5 is not a whole number"),
         ("keep_days = true\n", 1, "keep_days: True is not a whole number"),
         ("\nkeep_days = -1\n", 2, "keep_days: -1 is negative"),
+        ("\nflood_limit = -1\n", 2, "flood_limit: -1 is negative"),
+        ("suppression_days = 1.5\n", 1, "suppression_days: 1.5 is not a whole number"),
     ],
 )
 def test_what_is_off_has_a_line(file: Path, text: str, line: int, message: str) -> None:
@@ -99,6 +103,8 @@ def test_what_is_off_has_a_line(file: Path, text: str, line: int, message: str) 
 
 WATCH = """\
 keep_days = 30
+flood_limit = 0
+suppression_days = 7
 state = "{state}"
 
 [sources.okta]
@@ -121,16 +127,16 @@ path = "logs"
 def test_what_is_watched_and_who_is_told(file: Path) -> None:
     file.write_text(WATCH.format(state="here"), encoding="utf-8")
     loaded = settings.load(file)
-    assert loaded.keep_days == 30
+    assert (loaded.keep_days, loaded.flood_limit, loaded.suppression_days) == (30, 0, 7)
     assert list(loaded.sources) == ["okta", "okta-2", "files"]
     okta, second, files = loaded.sources.values()
     assert okta == settings.Table(
-        f"{file}:4", "sources.okta", {"type": "okta_api", "lateness_s": 60}, file.parent
+        f"{file}:6", "sources.okta", {"type": "okta_api", "lateness_s": 60}, file.parent
     )
-    assert (files.where, files.text("path")) == (f"{file}:15", "logs")
-    assert second.where == f"{file}:12"
+    assert (files.where, files.text("path")) == (f"{file}:17", "logs")
+    assert second.where == f"{file}:14"
     (soc,) = loaded.routes.values()
-    assert (soc.where, soc.name) == (f"{file}:8", "routes.the soc")
+    assert (soc.where, soc.name) == (f"{file}:10", "routes.the soc")
 
 
 def test_a_relative_state_folder_counts_from_the_file(

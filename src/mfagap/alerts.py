@@ -1,8 +1,9 @@
-"""Findings to alerts: one per dedup key within the dedup window, and what becomes of each."""
+"""Findings to alerts: one per dedup key and window, what becomes of each, and what hides one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 
 from mfagap.model import ALERTING, Alert, Detection, Finding, Severity, VerdictWord
 
@@ -32,6 +33,54 @@ RETRACTED = "retracted"
 
 TOLD = frozenset({Deed.OPENED, Deed.WORSENED, Deed.REOPENED})
 """Deeds that people are told of; a retraction only where they were told of the alert."""
+
+
+ANEW = frozenset({Deed.WORSENED, Deed.RETRACTED})
+"""Deeds that are news once a suppression has ended, though the sign-ins began before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An exception on alerts: sign-ins that meet every condition that is given.
+
+    Attributes:
+        id: Its number.
+        until_ms: When it ends, or was ended before; UTC epoch milliseconds.
+        detection: A detection's id.
+        user: A login, in whatever case, or an actor's id.
+        address: An address, or a range of addresses.
+        rule: A policy rule's id.
+        client: A user agent, in whatever case; ``*`` stands for any text.
+    """
+
+    id: int
+    until_ms: int
+    detection: str | None = None
+    user: str | None = None
+    address: str | None = None
+    rule: str | None = None
+    client: str | None = None
+
+    def covers(self, finding: Finding) -> bool:
+        """Tell whether ``finding`` began before its end, and meets every condition."""
+        context = finding.alert_context
+        user, login = self.user, (context.user_email or "").casefold()
+        return (
+            finding.start_ms < self.until_ms
+            and self.detection in (None, finding.detection)
+            and self.rule in (None, finding.policy.rule_id)
+            and (user is None or user == context.actor_id or user.casefold() == login)
+            and (self.address is None or _within(context.source_ip, self.address))
+            and (self.client is None or _like(context.user_agent, self.client))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What hides an alert, until when (UTC epoch milliseconds)."""
+
+    suppressions: tuple[int, ...]
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +238,63 @@ def _ended(known: Standing) -> list[Change]:
     if known.status is AlertStatus.ACKNOWLEDGED or known.verdict is VerdictWord.TRUE_POSITIVE:
         return [Change(Deed.KEPT, known, None, known.verdict, known.status, RETRACTED)]
     return [Change(Deed.RETRACTED, known, None, known.verdict, AlertStatus.CLOSED, RETRACTED)]
+
+
+def cover(
+    suppressions: Sequence[Suppression],
+    findings: Iterable[Finding],
+    verdict: VerdictWord | None,
+) -> Cover | None:
+    """Return what hides an alert of ``findings``; None where one of them is not covered.
+
+    It depends on when the sign-ins began and not on when they came to light, so that it is the same
+    in whatever ticks they came. Known abuse is never hidden.
+    """
+    if verdict is VerdictWord.TRUE_POSITIVE:
+        return None
+    longest: set[Suppression] = set()
+    for finding in findings:
+        covering = [item for item in suppressions if item.covers(finding)]
+        if not covering:
+            return None
+        longest.add(max(covering, key=lambda item: (item.until_ms, -item.id)))
+    if not longest:
+        return None
+    ids = sorted(item.id for item in longest)
+    return Cover(tuple(ids), min(item.until_ms for item in longest))
+
+
+def withheld(cover: Cover, deed: Deed, now_ms: int) -> bool:
+    """Tell whether people are not told of ``deed`` because of ``cover``.
+
+    An exception's end is no news, and neither is a sign-in from before it that comes to light late:
+    else all that was hidden would be told at once. What became worse after the end is.
+    """
+    return now_ms < cover.until_ms or deed not in ANEW
+
+
+def _within(address: str | None, network: str) -> bool:
+    try:
+        return ip_address(address or "") in ip_network(network)
+    except ValueError:  # the log may hold anything
+        return False
+
+
+def _like(text: str | None, pattern: str) -> bool:
+    """Tell whether ``text`` is as ``pattern`` says, in time that no text can stretch."""
+    if text is None:
+        return False
+    rest = text.casefold()
+    first, *others = pattern.casefold().split("*")
+    if not others:
+        return rest == first
+    *middle, last = others
+    if not rest.startswith(first):
+        return False
+    place = len(first)
+    for part in middle:
+        found = rest.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return rest.endswith(last) and len(rest) - len(last) >= place

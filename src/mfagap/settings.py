@@ -25,9 +25,14 @@ from mfagap.errors import SettingsError
 _T = TypeVar("_T")
 
 
-KEYS = ("detections", "state", "keep_days", "sources", "routes", "metrics", "ping")
+NUMBERS = ("keep_days", "flood_limit", "suppression_days")
+"""Keys of the top that are whole numbers."""
+
+KEYS = ("detections", "state", *NUMBERS, "sources", "routes", "metrics", "ping")
 ALONE = ("metrics", "ping")
 """Keys that hold one table; each of the rest holds one for each name, or a value."""
+
+FLOOD_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,9 @@ class Settings:
         no_color: Whether output must carry no color (the NO_COLOR convention).
         state: The folder of lake and state; a relative path counts from the settings file.
         keep_days: How long the lake keeps an event.
+        flood_limit: Sessions that one policy rule may let in within 24 hours before the rule is
+            the matter.
+        suppression_days: How long a suppression may last.
         sources: What `mfagap run` reads, by name.
         routes: Whom it tells, by name.
         metrics: Where it tells how it fares.
@@ -150,6 +158,8 @@ class Settings:
     no_color: bool = False
     state: Path = Path("mfagap-state")
     keep_days: int = 120
+    flood_limit: int = FLOOD_LIMIT
+    suppression_days: int = 90
     sources: Mapping[str, Table] = field(default_factory=dict[str, Table])
     routes: Mapping[str, Table] = field(default_factory=dict[str, Table])
     metrics: Table = Table("(defaults)", "metrics", {})
@@ -179,9 +189,7 @@ def load(file: Path | None = None) -> Settings:
         if key not in KEYS:
             known = ", ".join(KEYS)
             raise SettingsError(f"{_at(file, text, key)}: unknown key {key!r}; known is: {known}")
-    top = {
-        key: Table(_at(file, text, key), "", data, file.parent) for key in ("state", "keep_days")
-    }
+    top = {key: Table(_at(file, text, key), "", data, file.parent) for key in ("state", *NUMBERS)}
     alone = {key: _alone(file, text, key, data.get(key, {})) for key in ALONE}
     named = [key for key in KEYS if key not in (*top, *ALONE)]
     tables = {key: _tables(file, text, key, data.get(key, {})) for key in named}
@@ -191,6 +199,8 @@ def load(file: Path | None = None) -> Settings:
         no_color=no_color,
         state=file.parent / top["state"].text("state", "mfagap-state"),
         keep_days=top["keep_days"].number("keep_days", 120),
+        flood_limit=top["flood_limit"].number("flood_limit", FLOOD_LIMIT),
+        suppression_days=top["suppression_days"].number("suppression_days", 90),
         sources=tables["sources"],
         routes=tables["routes"],
         **alone,

@@ -24,6 +24,7 @@ SHOWN = """alert 5: okta_legacy_authn_without_mfa
   2026-03-02T09:04:30.000Z  eli@example.com  192.0.2.10  single_factor
     session 102eli, event eli-start
     client curl\\x1b[2J\\u202eneve
+    policy rule Default Rule, 0pr1default0000000001
     insufficient_data: Too little log follows the start to say what the session did. \
 [window] Only 15m of log follow the start [window]; the session policy said ALLOW by Default Rule \
 [factor: eli-policy].

@@ -16,6 +16,8 @@ def test_what_is_written_is_read(run: Run, tmp_path: Path) -> None:
     loaded = settings.load(file)
     assert list(loaded.sources) == ["okta"]
     assert list(loaded.routes) == ["log"]
+    for key in settings.NUMBERS:
+        assert getattr(loaded, key) == getattr(settings.Settings(), key)
 
 
 # Of what apprise loads; see tests/notify/test_apprise.py.

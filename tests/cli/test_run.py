@@ -73,6 +73,7 @@ def test_one_run_and_a_second_one(run: Run, tmp_path: Path) -> None:
         "findings_changed": 7,
         "investigated": 7,
         "alerts": {"opened": 4},
+        "suppressed": 0,
         "notices_sent": 4,
         "notices_failed": 0,
         "notices_parked": 0,

@@ -1,16 +1,24 @@
 """Whatever order events come in, however often, and in however many ticks: a scan's answer."""
 
+import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, orgs
-from tests.service.workshops import bench, scanned
+from tests.service.workshops import Bench, bench, excepted, scanned
+
+from mfagap.model import VerdictWord
+from mfagap.service import casebook
+from mfagap.settings import Settings
 
 AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 900) * 1000
 """Later than any event."""
+EXCEPTED = "00uada"
+ABUSE = VerdictWord.TRUE_POSITIVE
 EVERY_STORY = Org(
     tuple(
         SignIn(number, f"u{number % 5}", 7000 + 60 * number, story)
@@ -34,14 +42,37 @@ def slices(draw: st.DrawFn, count: int) -> list[list[int]]:
 @settings(REPEATABLE, max_examples=8)
 @given(data=st.data(), org=orgs())
 def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
+    """So do they where one user is excepted, of whom people are told known abuse alone."""
     events = org.events
-    with tempfile.TemporaryDirectory() as name, bench(Path(name)) as work:
+    with tempfile.TemporaryDirectory() as name, bench(Path(name), [("log", 0)]) as work:
+        excepted(work, user=EXCEPTED)
         for number, part in enumerate(data.draw(slices(len(events)))):
             work.drop(f"{number}.ndjson", [events[place] for place in part])
             work.tick(AFTER_MS + number * 60_000)
         findings, alerts = scanned(Path(name))
         assert work.findings == findings
         assert work.alerts == alerts
+        abused = {uuid for uuid, found in findings.items() if found[1] is ABUSE}
+        assert _hidden(Path(name)) == {
+            (key, first_ms)
+            for key, first_ms, _, uuids in alerts
+            if key == EXCEPTED and not abused & set(uuids)
+        }
+        assert set(_told(work)) <= {ABUSE.value}
+
+
+def _hidden(folder: Path) -> set[tuple[str, int]]:
+    """Return dedup key and first match of each alert that is hidden."""
+    rows = casebook.listed(Settings(state=folder / "state"), everything=False)
+    return {(row["dedup_key"], row["first_ms"]) for row in rows if row["suppressed_by"]}
+
+
+def _told(work: Bench) -> Iterator[str]:
+    """Yield the verdict of every notice of who is excepted."""
+    rows = work.workshop.database.rows(
+        "SELECT body FROM outbox JOIN alerts ON alert = id WHERE dedup_key = ?", (EXCEPTED,)
+    )
+    yield from (json.loads(row["body"])["verdict"] for row in rows)
 
 
 @pytest.mark.parametrize("backwards", [False, True])

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.properties.orgs import BEGIN, END_S, Org, SignIn, factor, of
+from tests.properties.orgs import BEGIN, END_S, STORIES, Org, SignIn, factor, of
 
 from mfagap import settings
 from mfagap.lake.store import Lake
 from mfagap.service import run
 from mfagap.state.database import Database
+from mfagap.state.suppressions import Suppressions
 
 CONFIG = """
 [sources.dropped]
@@ -40,8 +41,13 @@ BOB = SignIn(2, "bob", 9600, "allowed")
 CYD = SignIn(3, "cyd", 9700, "allowed")
 ARRIVALS: Sequence[Sequence[Any]] = (
     Org((ALICE, BOB, CYD)).events,
-    # a factor of Ada's that came late takes her alert back; Bob's session makes an API token
-    [factor(ALICE, "mfa", 20), of(BOB, "token_create", "token", 120)],
+    # a factor of Ada's that came late takes her alert back; Bob's session makes an API token;
+    # nobody is told of Cyd's next one
+    [
+        factor(ALICE, "mfa", 20),
+        of(BOB, "token_create", "token", 120),
+        *STORIES["allowed"](SignIn(4, "cyd", 13_500, "allowed")),
+    ],
 )
 
 
@@ -161,6 +167,7 @@ TABLES = {
     "alerts": "SELECT * FROM alerts ORDER BY id",
     "members": "SELECT * FROM members ORDER BY uuid",
     "deeds": "SELECT * FROM deeds ORDER BY id",
+    "untold": "SELECT * FROM untold",
     "outbox": "SELECT key, alert, route, body, status FROM outbox ORDER BY rowid",
 }
 
@@ -173,6 +180,8 @@ def main(folder: Path) -> None:
     differing: list[str] = []
     for number in range(len(ARRIVALS)):
         arrive(whole, number)
+        if number:  # the first run makes the state
+            except_cyd(whole)
         before = folder / f"before-{number}"
         shutil.copytree(whole, before)
         write_config(whole)
@@ -193,7 +202,16 @@ def main(folder: Path) -> None:
                 for key, value in expected.items()
                 if found[key] != value
             ]
-    print(json.dumps({"kills": kills, "differing": differing}))
+    print(json.dumps({"kills": kills, "differing": differing, "untold": held(whole)["untold"]}))
+
+
+def except_cyd(folder: Path) -> None:
+    """Suppress the alerts of one user, so that it is noted of what nobody was told."""
+    values: dict[str, Any] = dict.fromkeys(("detection", "address", "rule", "client"))
+    values |= {"owner": "ana", "reason": "known", "user": "cyd@example.com", "until_ms": 2**45}
+    configured = settings.load(folder / "mfagap.toml")
+    with Database(configured.state) as database, database.change():
+        Suppressions(database).add({**values, "added_ms": 1, "added_by": "ana"})
 
 
 def write_config(folder: Path) -> None:

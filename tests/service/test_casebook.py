@@ -10,6 +10,7 @@ from tests.report.results import FINDING, NOON_MS, investigated
 
 from mfagap.alerts import AlertStatus
 from mfagap.errors import SettingsError, UsageError
+from mfagap.model import MfaStatus, Policy
 from mfagap.service import casebook
 from mfagap.service.casebook import Person
 from mfagap.settings import Settings
@@ -73,7 +74,7 @@ def test_what_cannot_be_decided_changes_nothing(configured: Settings) -> None:
         with pytest.raises(UsageError) as caught:
             casebook.decide(configured, number, deed, ADA, None)
         assert str(caught.value) == why
-    assert len(list(casebook.shown(configured, 1))) == 8
+    assert len(list(casebook.shown(configured, 1))) == 9
 
 
 def test_an_alert_in_words(configured: Settings) -> None:
@@ -85,11 +86,26 @@ def test_an_alert_in_words(configured: Settings) -> None:
         "  2026-01-15T12:00:00.000Z  ada@example.com  192.0.2.10  single_factor",
         f"    session 102A, event {FINDING.uuid}",
         f"    client {FINDING.alert_context.user_agent}",
+        "    policy rule Default Rule, 0pr1",
         "    true_positive: It acted. [acts] An act was seen [acts: act-uuid].",
         "    looked at again from 2026-01-15T13:00:00.000Z on",
         "  2026-01-15T12:00:00.000Z  opened",
     ]
     assert last.endswith("  closed by ada")
+
+
+def test_what_a_session_was_said_to_be_before(configured: Settings) -> None:
+    unsettled = replace(FINDING, mfa_status=MfaStatus.UNSETTLED, policy=Policy())
+    with Database(configured.state) as database, database.change():
+        later = (NOON_MS, NOON_MS + 1000)
+        Sessions(database).store(ID, (NOON_MS, NOON_MS + 1), [unsettled], later)
+    assert list(casebook.shown(configured, 1))[5:-1] == [
+        "    true_positive: It acted. [acts] An act was seen [acts: act-uuid].",
+        "    looked at again from 2026-01-15T13:00:00.000Z on",
+        "    2026-01-15T12:00:00.000Z  single_factor, high confidence",
+        "    2026-01-15T12:00:00.000Z  true_positive",
+        "    2026-01-15T12:00:01.000Z  unsettled, high confidence",
+    ], "no rule is known any more"
 
 
 def test_what_would_be_sent(configured: Settings) -> None:

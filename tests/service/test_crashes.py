@@ -14,4 +14,5 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert told["differing"] == []
+    assert told["untold"] == [{"alert": 4}]
     assert told["kills"] >= 90, "what a run writes is watched no longer"

@@ -255,7 +255,7 @@ def test_settings_that_are_off_stop_a_run_before_it_reads_anything(
         (
             '\n\n[routes.r]\ntype = "file"\npath = "x"\nmode = 1\n',
             3,
-            "routes.r.mode: unknown; known is: type, severity, path",
+            "routes.r.mode: unknown; known is: type, severity, path, format",
         ),
         (
             '[routes.r]\ntype = "slack"\nurl = "https://example.com"\n',

@@ -96,6 +96,22 @@ def test_what_sqlite_refuses_names_the_file(tmp_path: Path, sql: str) -> None:
             database.one(sql)
 
 
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_an_older_state_is_migrated_and_keeps_what_it_holds(tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as opened, opened:
+        for statement in (one for statements in MIGRATIONS[:version] for one in statements):
+            opened.execute(statement)
+        opened.execute(f"PRAGMA user_version = {version}")
+        opened.execute(ADD, ("one", 1))
+    assert facts(tmp_path) == {"one": 1}
+    with Database(tmp_path) as database:
+        assert database.one("PRAGMA user_version") == len(MIGRATIONS)
+        tables = {row["name"] for row in database.rows("SELECT name FROM sqlite_schema")}
+    with Database(tmp_path / "new") as database:
+        rows = database.rows("SELECT name FROM sqlite_schema")
+    assert tables == {row["name"] for row in rows}
+
+
 def test_a_newer_state_is_refused(tmp_path: Path) -> None:
     add(tmp_path, "one")
     newer = len(MIGRATIONS) + 1

@@ -18,8 +18,9 @@ from mfagap.model import (
     Verdict,
     VerdictWord,
 )
+from mfagap.state.alerts import Alerts
 from mfagap.state.database import Database
-from mfagap.state.sessions import Session, Sessions
+from mfagap.state.sessions import GONE, Session, Sessions
 
 ID = FINDING.detection
 SPAN = (NOON_MS, NOON_MS + 900_000)
@@ -49,6 +50,12 @@ def conclude(database: Database, run: Investigation, now_ms: int = 2) -> None:
 def runs(database: Database) -> list[tuple[str, int, int]]:
     rows = database.rows("SELECT * FROM investigations ORDER BY uuid, run")
     return [(row["uuid"], row["run"], row["at_ms"]) for row in rows]
+
+
+def versions(database: Database) -> list[tuple[int, int]]:
+    """Return number and NOW of each version of ``FINDING``."""
+    sql = "SELECT version, at_ms FROM versions WHERE uuid = ? ORDER BY version"
+    return [(row["version"], row["at_ms"]) for row in database.rows(sql, (FINDING.uuid,))]
 
 
 def due(database: Database, watermark_ms: int = 0) -> list[str]:
@@ -93,20 +100,17 @@ def test_a_finding_is_kept_field_by_field(database: Database, sessions: Sessions
 
 def test_a_finding_that_is_as_it_was_gets_no_version(database: Database) -> None:
     assert [store(database, FINDING), store(database, FINDING)] == [1, 0]
-    assert len(Sessions(database).versions(ID, FINDING.uuid)) == 1
+    assert versions(database) == [(1, 2)]
 
 
 def test_a_change_adds_a_version_and_keeps_the_others(database: Database) -> None:
     worse = replace(FINDING, severity=Severity.HIGH)
     for now_ms, finding in ((2, FINDING), (3, worse), (4, FINDING)):
         assert store(database, finding, now_ms=now_ms) == 1
-    versions = Sessions(database).versions(ID, FINDING.uuid)
-    assert [(row["version"], row["at_ms"], row["watermark_ms"]) for row in versions] == [
-        (1, 2, 1),
-        (2, 3, 1),
-        (3, 4, 1),
-    ]
-    assert versions[0]["finding"] == versions[2]["finding"] != versions[1]["finding"]
+    assert versions(database) == [(1, 2), (2, 3), (3, 4)]
+    rows = database.rows("SELECT finding, watermark_ms FROM versions ORDER BY version")
+    assert [row["watermark_ms"] for row in rows] == [1, 1, 1]
+    assert rows[0]["finding"] == rows[2]["finding"] != rows[1]["finding"]
 
 
 def test_what_is_returned_no_more_is_gone_and_can_come_back(
@@ -120,7 +124,9 @@ def test_what_is_returned_no_more_is_gone_and_can_come_back(
     assert store(database, FINDING, OTHER) == 1
     (back,) = sessions.of_keys(ID, [FINDING.dedup_key])
     assert back == replace(gone, gone=False)
-    assert [row["version"] for row in sessions.versions(ID, FINDING.uuid)] == [1, 2, 3]
+    assert versions(database) == [(1, 2), (2, 2), (3, 2)]
+    said = "single_factor, high confidence"
+    assert sessions.history(ID, FINDING.uuid) == [(2, said), (2, GONE), (2, said)]
 
 
 def test_what_begins_outside_of_the_span_is_not_gone(database: Database) -> None:
@@ -136,7 +142,7 @@ def test_a_second_factor_is_kept_only_of_what_had_none(
     database: Database, sessions: Sessions
 ) -> None:
     assert store(database, MFA) == 0
-    assert sessions.versions(ID, FINDING.uuid) == []
+    assert sessions.history(ID, FINDING.uuid) == []
     assert store(database, FINDING) == 1
     assert [store(database, MFA), store(database, MFA)] == [1, 0]
     (session,) = sessions.of_keys(ID, [FINDING.dedup_key])
@@ -300,3 +306,44 @@ def test_evidence_is_of_its_own_session(database: Database, sessions: Sessions) 
     assert sessions.investigation(ID, OTHER.uuid) == own
     assert sessions.investigation("another", OTHER.uuid) is None
     assert runs(database) == [(OTHER.uuid, 1, 2), (FINDING.uuid, 1, 2)]
+
+
+def test_the_history_of_a_session_tells_what_changed(
+    database: Database, sessions: Sessions
+) -> None:
+    worse = replace(FINDING, severity=Severity.HIGH)  # neither a status nor a verdict
+    unsettled = replace(FINDING, mfa_status=MfaStatus.UNSETTLED)
+    for now_ms, finding in ((2, unsettled), (3, FINDING), (5, worse), (7, unsettled)):
+        store(database, finding, OTHER, now_ms=now_ms)
+    risk = VerdictWord.SECURITY_RISK
+    conclude(database, run_of(FINDING, verdict=risk), now_ms=3)
+    conclude(database, run_of(FINDING, verdict=risk, follow_up_ms=9), now_ms=4)
+    conclude(database, run_of(FINDING), now_ms=6)
+    assert sessions.history(ID, FINDING.uuid) == [
+        (2, "unsettled, high confidence"),
+        (3, "single_factor, high confidence"),
+        (3, "security_risk"),
+        (6, "true_positive"),
+        (7, "unsettled, high confidence"),
+    ]
+
+
+def test_sessions_by_their_alert(database: Database, sessions: Sessions) -> None:
+    store(database, FINDING, OTHER)
+    values = {
+        "detection": ID,
+        "dedup_key": "ada",
+        "first_ms": 0,
+        "status": "open",
+        "resolution": None,
+        "severity": 2,
+        "verdict": None,
+    }
+    with database.change():
+        for uuids in ([FINDING.uuid, OTHER.uuid], []):
+            Alerts(database).enlist(Alerts(database).put(None, values, 0), ID, uuids)
+    found = sessions.of_alerts([1, 2, 3])
+    assert {alert: [s.finding.uuid for s in held] for alert, held in found.items()} == {
+        1: [FINDING.uuid, OTHER.uuid]
+    }
+    assert sessions.of_alerts([2]) == {}

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 HEADS = ("ID", "SEVERITY", "VERDICT", "STATUS", "FIRST (UTC)", "SESSIONS", "USER")
 
+MOST_USERS = 3
+"""Users that a line spells out."""
+
 DEEDS = {
     "ack": "say that somebody is at work on it",
     "close": "close it, with a resolution",
@@ -34,7 +37,10 @@ def add_to(commands: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = _action(actions, "list", "one line for each alert", "Print one line for each alert.")
-    listing.add_argument("--all", action="store_true", help="closed ones too")
+    listing.add_argument("--all", action="store_true", help="closed and suppressed ones too")
+    listing.add_argument(
+        "--suppressed", action="store_true", help="those alone that a suppression hides"
+    )
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     listing.set_defaults(run=run_list)
     showing = _action(
@@ -93,15 +99,27 @@ def run_list(arguments: argparse.Namespace) -> int:
     from mfagap.model import Severity
     from mfagap.service import casebook
 
-    rows = casebook.listed(settings.load(arguments.config), everything=arguments.all)
+    everything = arguments.all and not arguments.suppressed
+    found = casebook.listed(settings.load(arguments.config), everything=everything)
+    hidden = [row for row in found if row["suppressed_by"]]
+    seen = [row for row in found if not row["suppressed_by"]]
+    rows = hidden if arguments.suppressed else found if arguments.all else seen
     if arguments.json:
         for row in rows:
             show(json.dumps({**row, "severity": Severity(row["severity"]).word}, sort_keys=True))
     elif rows:
         columns(HEADS, [_cells(row, Severity(row["severity"]).word) for row in rows])
     else:
-        show("no alert" if arguments.all else "no open alert; --all shows closed ones", err=True)
+        show(_none(arguments), err=True)
+    if hidden and rows is seen:
+        show(f"suppressed alerts: {len(hidden)}; --suppressed shows them", err=True)
     return 0
+
+
+def _none(arguments: argparse.Namespace) -> str:
+    if arguments.suppressed:
+        return "no alert is suppressed"
+    return "no alert" if arguments.all else "no open alert; --all shows closed ones"
 
 
 def _cells(row: "Row", severity: str) -> tuple[str, ...]:
@@ -109,7 +127,13 @@ def _cells(row: "Row", severity: str) -> tuple[str, ...]:
 
     first = rfc3339(row["first_ms"])[:16].replace("T", " ")
     status = row["status"] + (f" ({row['resolution']})" if row["resolution"] else "")
-    users = ", ".join(row["users"]) or row["dedup_key"]
+    if row["suppressed_by"]:
+        status += f", suppressed ({', '.join(map(str, row['suppressed_by']))})"
+    users = ", ".join(row["users"][:MOST_USERS]) or row["dedup_key"]
+    if len(row["users"]) > MOST_USERS:
+        users += f" and {len(row['users']) - MOST_USERS} more"
+    if row["rule"]:
+        users = f"{row['rule']}: {users}"
     found = str(row["findings"])
     return (str(row["id"]), severity, row["verdict"] or "-", status, first, found, users)
 

@@ -17,6 +17,12 @@ state = "mfagap-state"
 # back 30 days from it, so that less than 60 takes from what is known.
 keep_days = 120
 
+# Sessions that one policy rule may let in within 24 hours, before the rule itself is the matter.
+flood_limit = 20
+
+# Days for which an exception on alerts may last; see `mfagap suppress add`.
+suppression_days = 90
+
 # What is read. Of each kind there may be several, under names of your choice.
 [sources.okta]
 type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... in the environment

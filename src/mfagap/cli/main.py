@@ -6,7 +6,18 @@ import sys
 from collections.abc import Sequence
 
 from mfagap import __version__
-from mfagap.cli import alerts, detections, doctor, init, investigate, notify, run, scan, test
+from mfagap.cli import (
+    alerts,
+    detections,
+    doctor,
+    init,
+    investigate,
+    notify,
+    run,
+    scan,
+    suppress,
+    test,
+)
 from mfagap.cli.pipes import reader_is_gone
 from mfagap.errors import MfagapError
 
@@ -50,7 +61,18 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mfagap {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (scan, investigate, init, doctor, run, alerts, notify, detections, test):
+    for module in (
+        scan,
+        investigate,
+        init,
+        doctor,
+        run,
+        alerts,
+        suppress,
+        notify,
+        detections,
+        test,
+    ):
         module.add_to(commands)
     return top
 

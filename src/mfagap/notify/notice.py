@@ -41,9 +41,8 @@ def body(
         why: Why it was taken back; None where it was not.
     """
     severity = max((session.severity for session in sessions), default=detection.severity)
-    contexts = [session.finding.alert_context for session in sessions]
-    starts = sorted(session.finding.start_ms for session in sessions)
     return {
+        **_counted(sessions),
         "kind": change.deed.value,
         "alert": alert,
         "detection": detection.id,
@@ -52,6 +51,38 @@ def body(
         "severity": severity.word,
         "verdict": None if change.verdict is None else change.verdict.value,
         "why": why,
+        "attack": [f"{item.tactic}:{item.technique}" for item in detection.attack],
+    }
+
+
+def plain(
+    deed: Deed,
+    alert: int,
+    detection: str,
+    title: str,
+    severity: Severity,
+    sessions: Sequence[Session] = (),
+) -> Body:
+    """Return the notice of an alert that is about no user; ``sessions`` are what it counts."""
+    return {
+        **_counted(sessions),
+        "kind": deed.value,
+        "alert": alert,
+        "detection": detection,
+        "title": _short(title),
+        "status": "closed" if deed is Deed.RETRACTED else "open",
+        "severity": severity.word,
+        "verdict": None,
+        "why": None,
+        "attack": [],
+    }
+
+
+def _counted(sessions: Sequence[Session]) -> Body:
+    """Return what a notice says of the sessions of its alert."""
+    contexts = [session.finding.alert_context for session in sessions]
+    starts = sorted(session.finding.start_ms for session in sessions)
+    return {
         "first_seen": rfc3339(starts[0]) if starts else None,
         "last_seen": rfc3339(starts[-1]) if starts else None,
         "sessions": len(sessions),
@@ -60,24 +91,6 @@ def body(
         "clients": _some(context.user_agent for context in contexts),
         "session_ids": _some(context.external_session_id for context in contexts),
         "rules": _some(session.finding.policy.rule_name for session in sessions),
-        "attack": [f"{item.tactic}:{item.technique}" for item in detection.attack],
-    }
-
-
-def plain(deed: Deed, alert: int, detection: str, title: str, severity: Severity) -> Body:
-    """Return the notice of an alert that has no sessions of its own."""
-    return {
-        **dict.fromkeys(("verdict", "why", "first_seen", "last_seen")),
-        **{
-            name: [] for name in ("users", "addresses", "clients", "session_ids", "rules", "attack")
-        },
-        "kind": deed.value,
-        "alert": alert,
-        "detection": detection,
-        "title": _short(title),
-        "status": "closed" if deed is Deed.RETRACTED else "open",
-        "severity": severity.word,
-        "sessions": 0,
     }
 
 

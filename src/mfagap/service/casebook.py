@@ -1,23 +1,25 @@
 """What people see of the state, and what they decide about alerts."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mfagap.alerts import AlertStatus, Change, Deed
+from mfagap.alerts import AlertStatus, Change, Cover, Deed, cover
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
 from mfagap.errors import SettingsError, UsageError
 from mfagap.model import Severity, VerdictWord
 from mfagap.notify.notice import Body, body, plain
-from mfagap.service.matters import DAY_MS, RULE, SILENCE
+from mfagap.service.durable import exceptions
+from mfagap.service.matters import RULE, SILENCE, let_in
 from mfagap.service.run import notifier, wall_ms
 from mfagap.settings import Settings
 from mfagap.state.alerts import Alerts, Outbox
 from mfagap.state.database import FILE, Database, Row
 from mfagap.state.ledger import Ledger
 from mfagap.state.sessions import Session, Sessions
+from mfagap.state.suppressions import Suppressions
 
 ALL_TIME = (-(2**62), 2**62)
 
@@ -38,14 +40,48 @@ class Person:
 
 
 def listed(settings: Settings, *, everything: bool) -> list[Row]:
-    """Return the alerts that are not closed, or all.
+    """Return the alerts that are not closed, or all; each with what hides it: ``suppressed_by``.
 
     Raises:
         UsageError: There is no state.
         StateError: The state cannot be read.
     """
-    with _opened(settings) as database:
-        return Alerts(database).listed(everything=everything)
+    with opened(settings) as database:
+        rows = Alerts(database).listed(everything=everything)
+        hidden = covers(database, rows, wall_ms())
+        return [_listed(database, row, hidden.get(int(row["id"]))) for row in rows]
+
+
+def _listed(database: Database, row: Row, covered: Cover | None) -> Row:
+    told = {**row, "rule": None, "suppressed_by": list(covered.suppressions) if covered else []}
+    if row["dedup_key"].startswith(RULE):
+        told["rule"] = row["dedup_key"]
+        found = _members(database, row)
+        users = {session.finding.alert_context.user_email for session in found}
+        told |= {"findings": len(found), "users": sorted(user for user in users if user)}
+    return told
+
+
+def covers(database: Database, rows: Iterable[Row], now_ms: int) -> dict[int, Cover]:
+    """Return what hides each alert of ``rows`` that is hidden at ``now_ms``, by its number."""
+    known = exceptions(Suppressions(database))
+    if not any(now_ms < item.until_ms for item in known):
+        return {}
+    rows = [row for row in rows if row["status"] != AlertStatus.CLOSED]
+    found = Sessions(database).of_alerts(int(row["id"]) for row in rows)
+    hidden: dict[int, Cover] = {}
+    for row in rows:
+        number = int(row["id"])
+        members = found[number] if number in found else _members(database, row)
+        findings = [session.finding for session in members]
+        covered = cover(known, findings, _verdict(row))
+        if covered is not None and now_ms < covered.until_ms:
+            hidden[number] = covered
+    return hidden
+
+
+def _verdict(row: Row) -> VerdictWord | None:
+    return None if row["verdict"] is None else VerdictWord(row["verdict"])
 
 
 def decide(
@@ -61,7 +97,7 @@ def decide(
     """
     before, after, word = STEPS[deed]
     now_ms = wall_ms()
-    with _opened(settings) as database, database.change():
+    with opened(settings) as database, database.change():
         alerts = Alerts(database)
         row = alerts.get(alert)
         if AlertStatus(row["status"]) not in before:
@@ -69,6 +105,7 @@ def decide(
         values = {**row, "status": after.value, "resolution": resolution}
         alerts.put(alert, values, now_ms)
         alerts.tell(alert, word, now_ms, who=person.name, note=person.note)
+        Suppressions(database).told(alert)
         Sessions(database).await_runbook(row["detection"], row["dedup_key"])
     return after
 
@@ -81,7 +118,7 @@ def _refusal(alert: int, status: str, after: AlertStatus, word: str) -> str:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Generator[Database]:
+def opened(settings: Settings) -> Generator[Database]:
     """Open the state, which is there.
 
     Raises:
@@ -104,40 +141,56 @@ def shown(settings: Settings, alert: int) -> Iterator[str]:
         UsageError: There is none of that number, or no state.
         StateError: The state cannot be read.
     """
-    with _opened(settings) as database:
-        alerts, sessions = Alerts(database), Sessions(database)
-        row = alerts.get(alert)
+    with opened(settings) as database:
+        row = Alerts(database).get(alert)
         severity, resolution = Severity(row["severity"]).word, row["resolution"]
         yield f"alert {alert}: {row['detection']}"
         yield f"  {severity} · {row['verdict'] or 'no verdict'} · {row['status']}" + (
             f" ({resolution})" if resolution else ""
         )
-        for session in _members(alerts, sessions, row):
-            context = session.finding.alert_context
-            yield (
-                f"  {context.session_start_time}  {context.user_email or '-'}  "
-                f"{context.source_ip or '-'}  {session.finding.mfa_status.value}"
-            )
-            yield f"    session {context.external_session_id or '-'}, event {session.finding.uuid}"
-            yield f"    client {context.user_agent or '-'}"
-            run = sessions.investigation(row["detection"], session.finding.uuid)
-            if run is not None:
-                yield f"    {run.verdict.verdict.value}: {run.verdict.reason}"
-                if run.verdict.follow_up_ms is not None:
-                    yield f"    looked at again from {rfc3339(run.verdict.follow_up_ms)} on"
-        for deed in alerts.deeds(alert):
+        covered = covers(database, [row], wall_ms()).get(alert)
+        for number in covered.suppressions if covered else ():
+            held = Suppressions(database).get(number)
+            until = rfc3339(held["until_ms"])
+            yield f"  suppressed by {number} until {until}: {held['reason']} ({held['owner']})"
+        members = _members(database, row)
+        if row["dedup_key"].startswith(RULE):
+            yield f"  sessions: {len(members)}"
+        for session in members:
+            yield from _session(Sessions(database), session)
+        for deed in Alerts(database).deeds(alert):
             who = f" by {deed['who']}" if deed["who"] else ""
             note = f": {deed['note']}" if deed["note"] else ""
             yield f"  {rfc3339(deed['at_ms'])}  {deed['deed']}{who}{note}"
 
 
-def _members(alerts: Alerts, sessions: Sessions, row: Row) -> list[Session]:
-    members = alerts.members(int(row["id"]))
+def _session(sessions: Sessions, session: Session) -> Iterator[str]:
+    """Yield one session in words, and what it was said to be where that has changed."""
+    finding = session.finding
+    context, rule = finding.alert_context, finding.policy
+    yield (
+        f"  {context.session_start_time}  {context.user_email or '-'}  "
+        f"{context.source_ip or '-'}  {finding.mfa_status.value}"
+    )
+    yield f"    session {context.external_session_id or '-'}, event {finding.uuid}"
+    yield f"    client {context.user_agent or '-'}"
+    if rule.rule_id is not None:
+        yield f"    policy rule {rule.rule_name or '-'}, {rule.rule_id}"
+    run = sessions.investigation(finding.detection, finding.uuid)
+    if run is not None:
+        yield f"    {run.verdict.verdict.value}: {run.verdict.reason}"
+        if run.verdict.follow_up_ms is not None:
+            yield f"    looked at again from {rfc3339(run.verdict.follow_up_ms)} on"
+    history = sessions.history(finding.detection, finding.uuid)
+    if len(history) > 1 + (run is not None):
+        yield from (f"    {rfc3339(at_ms)}  {word}" for at_ms, word in history)
+
+
+def _members(database: Database, row: Row) -> list[Session]:
+    sessions = Sessions(database)
     if row["dedup_key"].startswith(RULE):
-        span = (row["first_ms"] - DAY_MS, row["first_ms"] + DAY_MS)
-        return sessions.of_rule(row["detection"], row["dedup_key"].removeprefix(RULE), span)
-    known = sessions.of_keys(row["detection"], [row["dedup_key"]])
-    return [session for session in known if session.finding.uuid in members]
+        return let_in(sessions, row["detection"], row["dedup_key"], row["first_ms"])
+    return sessions.of_alerts([int(row["id"])]).get(int(row["id"]), [])
 
 
 def notice(settings: Settings, alert: int) -> Body:
@@ -147,19 +200,16 @@ def notice(settings: Settings, alert: int) -> Body:
         UsageError: There is none of that number, or no state.
         StateError: The state cannot be read.
     """
-    with _opened(settings) as database:
-        alerts = Alerts(database)
-        row = alerts.get(alert)
-        members = _members(alerts, Sessions(database), row)
-        deeds = alerts.deeds(alert)
+    with opened(settings) as database:
+        row = Alerts(database).get(alert)
+        found = _members(database, row)
+        title = Alerts(database).deeds(alert)[0]["note"]
     if not _is_of_users(row):
-        return plain(
-            Deed.OPENED, alert, row["detection"], deeds[0]["note"], Severity(row["severity"])
-        )
+        severity = Severity(row["severity"])
+        return plain(Deed.OPENED, alert, row["detection"], title, severity, found)
     detection = next(d for d in load_all() if d.id == row["detection"])
-    verdict = None if row["verdict"] is None else VerdictWord(row["verdict"])
-    change = Change(Deed.OPENED, None, None, verdict, AlertStatus(row["status"]))
-    return body(detection, alert, change, members, None)
+    change = Change(Deed.OPENED, None, None, _verdict(row), AlertStatus(row["status"]))
+    return body(detection, alert, change, found, None)
 
 
 def preview(settings: Settings, alert: int, route: str) -> str:
@@ -212,7 +262,7 @@ def unsent(settings: Settings) -> list[Row]:
         UsageError: There is no state.
         StateError: The state cannot be read.
     """
-    with _opened(settings) as database:
+    with opened(settings) as database:
         return Outbox(database).unsent()
 
 
@@ -223,7 +273,7 @@ def ledger(settings: Settings) -> Iterator[str]:
         UsageError: There is no state.
         StateError: The state cannot be read.
     """
-    with _opened(settings) as database:
+    with opened(settings) as database:
         book = Ledger(database)
         for detection in load_all():
             yield detection.id

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from mfagap.alerts import Suppression
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.lake.store import Lake
 from mfagap.model import Detection
+from mfagap.settings import FLOOD_LIMIT
 from mfagap.state.alerts import Alerts, Outbox
 from mfagap.state.database import Database, Row
 from mfagap.state.ledger import SLOT_MS, Ledger, Reach
 from mfagap.state.sessions import Sessions
+from mfagap.state.suppressions import Suppressions
 
 WATCHED_MS = 30 * 24 * 3600 * 1000
 """How long after its start a session is looked at again where something new comes to light."""
@@ -30,6 +33,7 @@ class Workshop:
         detections: With the changes of the settings.
         routes: Names of notification routes, each with the least severity that it is told of.
         sources: Names of the sources that are read; None for all that are on file.
+        flood_limit: Sessions that one policy rule may let in within 24 hours.
     """
 
     lake: Lake
@@ -37,6 +41,7 @@ class Workshop:
     detections: Sequence[Detection]
     routes: Sequence[tuple[str, int]] = ()
     sources: Collection[str] | None = None
+    flood_limit: int = FLOOD_LIMIT
 
     @property
     def ledger(self) -> Ledger:
@@ -59,6 +64,11 @@ class Workshop:
         return Outbox(self.database)
 
     @property
+    def suppressions(self) -> Suppressions:
+        """Exceptions on alerts."""
+        return Suppressions(self.database)
+
+    @property
     def feeds(self) -> list[Row]:
         """What is known of each source that is read; one that is read no more holds nobody back."""
         rows = self.ledger.sources()
@@ -68,6 +78,22 @@ class Workshop:
     def event_types(self) -> list[str]:
         """The types of events that some detection reads."""
         return sorted({kind for detection in self.detections for kind in detection.event_types})
+
+
+def exceptions(suppressions: Suppressions) -> list[Suppression]:
+    """Return every suppression on file, those that have ended too."""
+    return [
+        Suppression(
+            id=row["id"],
+            until_ms=row["until_ms"] if row["ended_ms"] is None else row["ended_ms"],
+            detection=row["detection"],
+            user=row["user"],
+            address=row["address"],
+            rule=row["rule"],
+            client=row["client"],
+        )
+        for row in suppressions.all()
+    ]
 
 
 def reach(detection: Detection) -> Reach:

@@ -83,6 +83,7 @@ def _tick(log: FilteringBoundLogger, report: Report) -> None:
         findings_changed=ticked.changed,
         investigated=ticked.investigated,
         alerts={deed.value: ticked.deeds.count(deed) for deed in Deed if deed in ticked.deeds},
+        suppressed=ticked.suppressed,
         notices_sent=delivered.sent,
         notices_failed=delivered.failed,
         notices_parked=delivered.parked,

@@ -123,7 +123,8 @@ def opened(settings: Settings) -> Generator[Workshop]:
     routes = [(name, least(table)) for name, table in settings.routes.items()]
     with held(settings.state), Database(settings.state) as database:
         lake = Lake(settings.state / "lake")
-        yield Workshop(lake, database, detections, routes, list(settings.sources))
+        names = list(settings.sources)
+        yield Workshop(lake, database, detections, routes, names, settings.flood_limit)
 
 
 def run_once(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mfagap import alerts
-from mfagap.alerts import TOLD, AlertStatus, Change, Deed, Standing
+from mfagap.alerts import AlertStatus, Change, Deed, Standing
 from mfagap.detect.evaluate import evaluate
 from mfagap.engines.sandbox import Sandbox
 from mfagap.investigate.run import UNRESOLVED, Inquiry, investigate
@@ -26,10 +26,9 @@ from mfagap.model import (
     Slot,
     VerdictWord,
 )
-from mfagap.notify.notice import body
 from mfagap.service.durable import Workshop, reach, take_in
-from mfagap.service.matters import flooded
 from mfagap.service.matters import silent as tell_of_silence
+from mfagap.service.telling import Telling
 from mfagap.state.database import Row
 from mfagap.state.ledger import SLOT_MS, floor
 from mfagap.state.sessions import Session
@@ -60,6 +59,7 @@ class Ticked:
         investigated: How many sessions the runbook was run on.
         deeds: What was done to alerts, each with how often.
         silent: Sources that are silent.
+        suppressed: How much of what was done to alerts a suppression kept from people.
     """
 
     watermark_ms: int | None
@@ -68,6 +68,7 @@ class Ticked:
     investigated: int = 0
     deeds: tuple[Deed, ...] = ()
     silent: tuple[str, ...] = ()
+    suppressed: int = 0
 
 
 def tick(workshop: Workshop, now_ms: int, clock: Callable[[], float]) -> Ticked:
@@ -92,13 +93,14 @@ def tick(workshop: Workshop, now_ms: int, clock: Callable[[], float]) -> Ticked:
     for detection in workshop.detections:
         work = _Work(workshop, detection, now_ms, watermark_ms)
         slots, changed = work.evaluate(heard_ms)
-        investigated, deeds = work.investigate(clock)
+        investigated, deeds, suppressed = work.investigate(clock)
         done = replace(
             done,
             slots=done.slots + slots,
             changed=done.changed + changed,
             investigated=done.investigated + investigated,
             deeds=(*done.deeds, *deeds),
+            suppressed=done.suppressed + suppressed,
         )
     return done
 
@@ -160,12 +162,17 @@ class _Work:
                 changed += self._store(span, findings, events)
         return sum((to - begin) // SLOT_MS for begin, to in due), changed
 
-    def investigate(self, clock: Callable[[], float]) -> tuple[int, list[Deed]]:
-        """Run the runbook where it is due, and bring the alerts up to its verdicts."""
+    def investigate(self, clock: Callable[[], float]) -> tuple[int, list[Deed], int]:
+        """Run the runbook where it is due, and bring the alerts up to its verdicts.
+
+        Returns:
+            How many sessions it was run on, what was done to alerts, and how much of that a
+            suppression kept from people.
+        """
         workshop, detection = self.workshop, self.detection
         due = workshop.sessions.due(detection.id, self.watermark_ms)
         if not due:
-            return 0, []
+            return 0, [], 0
         uuids = [session.finding.uuid for session in due]
         keys = {session.finding.dedup_key for session in due}
         keys |= workshop.alerts.keys_of(detection.id, uuids)
@@ -177,8 +184,8 @@ class _Work:
             workshop.sessions.settle(detection.id, set(uuids) - runs.keys() - dropped)
             for run in runs.values():
                 workshop.sessions.conclude(run, self.now_ms)
-            deeds = self._reconcile(keys)
-        return len(runs), deeds
+            deeds, suppressed = self._reconcile(keys)
+        return len(runs), deeds, suppressed
 
     def _horizon(self) -> int:
         """Return when the oldest event is of that the lake still holds.
@@ -232,23 +239,24 @@ class _Work:
                 inquiry, sandbox, clock=clock, unresolved=unresolved, resolved=closed
             )
 
-    def _reconcile(self, keys: Iterable[str]) -> list[Deed]:
-        """Bring the alerts under ``keys`` up to their findings."""
+    def _reconcile(self, keys: Iterable[str]) -> tuple[list[Deed], int]:
+        """Bring the alerts under ``keys`` up to their findings; see ``investigate``."""
         known = self.workshop.sessions.of_keys(self.detection.id, keys)
         verdicts = {s.finding.uuid: s.verdict for s in known if s.verdict is not None}
         current = [replace(s.finding, severity=s.severity) for s in known if not s.gone]
         rows = self.workshop.alerts.of_keys(self.detection.id, keys)
+        telling = Telling(self.workshop, self.detection, self.now_ms)
         deeds: list[Deed] = []
         for key in sorted(keys):
             grouped = alerts.group(self.detection, (f for f in current if f.dedup_key == key))
             standing = [_standing(row) for row in rows if row["dedup_key"] == key]
             for change in alerts.reconcile(grouped, standing, verdicts):
-                self._apply(change, key, known)
+                self._apply(change, key, known, telling)
                 deeds.append(change.deed)
-        return deeds
+        return deeds, telling.suppressed
 
-    def _apply(self, change: Change, key: str, known: Sequence[Session]) -> None:
-        """Write what becomes of an alert, and the notices of it."""
+    def _apply(self, change: Change, key: str, known: Sequence[Session], telling: Telling) -> None:
+        """Write what becomes of an alert, and tell of it."""
         workshop, was, alert = self.workshop, change.standing, change.alert
         severity = alert.severity if alert else was.severity if was else Severity.INFORMATIONAL
         values = {
@@ -266,21 +274,7 @@ class _Work:
             workshop.alerts.enlist(number, self.detection.id, members)
         else:
             members = was.members if was else frozenset[str]()
-        sessions = [session for session in known if session.finding.uuid in members]
-        why = None if alert else _withdrawn(sessions)
-        entry = workshop.alerts.tell(number, change.deed.value, self.now_ms, note=why)
-        if change.deed in TOLD:
-            quiet = change.verdict not in UNRESOLVED
-            if quiet and flooded(workshop, self.detection, sessions, self.now_ms):
-                return
-            routes = [name for name, least in workshop.routes if severity >= least]
-        elif change.deed is Deed.RETRACTED:
-            routes = sorted(workshop.outbox.routes_told(number))
-        else:
-            return
-        told = body(self.detection, number, change, sessions, why)
-        for route in routes:
-            workshop.outbox.put(f"{number}-{entry}-{route}", number, route, told, self.now_ms)
+        telling.tell(number, change, [s for s in known if s.finding.uuid in members])
 
     def _store(
         self, span: tuple[int, int], findings: Sequence[Finding], events: Mapping[Scalar, Scalar]
@@ -350,19 +344,3 @@ def _standing(row: Row) -> Standing:
         verdict=None if row["verdict"] is None else VerdictWord(row["verdict"]),
         members=frozenset(row["members"]),
     )
-
-
-def _withdrawn(sessions: Sequence[Session]) -> str:
-    """Return why no finding is left of ``sessions``."""
-    told: list[str] = []
-    for session in sessions:
-        finding = session.finding
-        if session.gone:
-            told.append("the sign-in is not one of this kind, by what came later")
-        elif finding.mfa_event:
-            told.append(f"a second factor came to light [{finding.mfa_event}]")
-        elif finding.mfa_status in ALERTING:
-            told.append("another alert has the sign-in now")
-        else:
-            told.append(f"the sign-in is {finding.mfa_status.value} now")
-    return "; ".join(dict.fromkeys(told)) or "no finding is left"

@@ -129,4 +129,29 @@ CREATE TABLE objects (            -- what an object store has read lately
     PRIMARY KEY (source, key)
 ) STRICT""",
     ),
+    (
+        """
+CREATE TABLE suppressions (       -- exceptions on alerts; none is ever removed
+    id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,          -- who answers for it
+    reason TEXT NOT NULL,
+    detection TEXT,               -- conditions, which must all hold; NULL: any
+    user TEXT,
+    address TEXT,
+    rule TEXT,
+    client TEXT,
+    added_ms INTEGER NOT NULL,
+    added_by TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,    -- its expiry
+    ended_ms INTEGER,             -- when a person ended it before
+    ended_by TEXT,
+    note TEXT,                    -- why
+    CHECK (coalesce(user, address, rule) IS NOT NULL)
+) STRICT""",
+        """
+CREATE TABLE untold (             -- alerts of which a suppression kept the last news from people
+    alert INTEGER PRIMARY KEY REFERENCES alerts (id)
+) STRICT""",
+        "CREATE INDEX outbox_by_alert ON outbox (alert)",
+    ),
 )

@@ -19,6 +19,10 @@ def _converter() -> Converter:
 _CONVERTER = _converter()
 
 
+GONE = "no sign-in of this kind"
+"""What a session is whose start the last evaluation returned no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A finding as it is now, and what its investigation came to.
@@ -161,6 +165,20 @@ ON CONFLICT (detection, uuid) DO UPDATE SET
             {"detection": detection, "keys": json.dumps(sorted(keys))},
         )
 
+    def of_alerts(self, alerts: Iterable[int]) -> dict[int, list[Session]]:
+        """Return the sessions of each of ``alerts``, the earliest first."""
+        rows = self._database.rows(
+            """
+SELECT alert, finding, mfa_status, verdict, sessions.severity
+FROM members JOIN sessions USING (detection, uuid) JOIN versions USING (detection, uuid, version)
+WHERE alert IN (SELECT value FROM json_each(?)) ORDER BY start_ms, uuid""",
+            (json.dumps(sorted(alerts)),),
+        )
+        found: dict[int, list[Session]] = {}
+        for row in rows:
+            found.setdefault(int(row["alert"]), []).append(_session(row))
+        return found
+
     def of_rule(self, detection: str, rule: str, span: tuple[int, int]) -> list[Session]:
         """Return the sessions that a policy rule let in and that alert, the earliest first."""
         statuses = ", ".join(f"'{status.value}'" for status in sorted(ALERTING))
@@ -250,12 +268,39 @@ WHERE {condition} ORDER BY start_ms, uuid""",
         )
         return None if text is None else _CONVERTER.structure(json.loads(text), Investigation)
 
-    def versions(self, detection: str, uuid: str) -> list[Row]:
-        """Return every version of one finding, the first one first."""
-        return self._database.rows(
-            "SELECT * FROM versions WHERE detection = ? AND uuid = ? ORDER BY version",
-            (detection, uuid),
+    def history(self, detection: str, uuid: str) -> list[tuple[int, str]]:
+        """Return what one session was said to be, and since when: its statuses and verdicts.
+
+        Each with NOW of the evaluation that said so (UTC epoch milliseconds), the first one first;
+        what changed neither is left out.
+        """
+        rows = self._database.rows(
+            """
+SELECT at_ms, 0 AS is_verdict, version AS number, finding AS said FROM versions
+WHERE detection = :detection AND uuid = :uuid
+UNION ALL
+SELECT at_ms, 1, run, json_extract(investigation, '$.verdict.verdict') FROM investigations
+WHERE detection = :detection AND uuid = :uuid
+ORDER BY at_ms, is_verdict, number""",
+            {"detection": detection, "uuid": uuid},
         )
+        told: list[tuple[int, str]] = []
+        last: dict[int, str] = {}
+        before: str | None = None
+        for row in rows:
+            words = str(row["said"])
+            if not row["is_verdict"]:
+                # A version is as the one before it only where the start was returned no more.
+                before, words = (None, GONE) if words == before else (words, _status(words))
+            if last.get(row["is_verdict"]) != words:
+                told.append((row["at_ms"], words))
+            last[row["is_verdict"]] = words
+        return told
+
+
+def _status(text: str) -> str:
+    finding = _finding(text)
+    return f"{finding.mfa_status.value}, {finding.confidence.value} confidence"
 
 
 def _text(finding: Finding) -> str:
