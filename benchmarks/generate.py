@@ -47,6 +47,7 @@ class Form:
             "published": "\0published\0",
             "actor.id": "00u1\0user\0",
             "actor.alternateId": "\0user\0@example.com",
+            "client.ipAddress": "\0address\0",
             "authenticationContext.externalSessionId": "\0session\0",
             "transaction.id": "\0trail\0",
             "debugContext.debugData.requestId": "\0trail\0",
@@ -113,8 +114,14 @@ def write(file: Path, count: int, sso: int = SSO) -> None:
 
 
 def _values(rng: random.Random, users: int) -> dict[str, str]:
-    user = f"user{rng.randrange(users):07}"
-    return {"user": user, "session": _word(rng, "idx"), "trail": _word(rng, "Z")}
+    number = rng.randrange(users)
+    user, address = f"user{number:07}", f"2001:db8::{number:x}"
+    return {
+        "user": user,
+        "address": address,
+        "session": _word(rng, "idx"),
+        "trail": _word(rng, "Z"),
+    }
 
 
 def _word(rng: random.Random, prefix: str) -> str:

@@ -1,5 +1,6 @@
 """Findings to alerts: one per dedup key and window, what becomes of each, and what hides one."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -187,15 +188,13 @@ def reconcile(
 
 def _heirs(alerts: Sequence[Alert], standing: Sequence[Standing]) -> dict[int, Standing]:
     """Return which alert on file goes on in which of ``alerts``, by its place."""
-    shared = [
-        (-len(common), known.id, number)
-        for number, alert in enumerate(alerts)
-        for known in standing
-        if (common := known.members & {finding.uuid for finding in alert.findings})
-    ]
+    places = {f.uuid: number for number, alert in enumerate(alerts) for f in alert.findings}
+    shared = Counter(
+        (known.id, places[uuid]) for known in standing for uuid in known.members & places.keys()
+    )
     by_id = {known.id: known for known in standing}
     heirs: dict[int, Standing] = {}
-    for _, id_, number in sorted(shared):
+    for _, id_, number in sorted((-common, *pair) for pair, common in shared.items()):
         if number not in heirs and id_ in by_id:
             heirs[number] = by_id.pop(id_)
     return heirs

@@ -51,10 +51,12 @@ def countdown(left: int) -> None:
 
         return called
 
-    def torn(connection: duckdb.DuckDBPyConnection, select: str, file: Path) -> None:
+    def torn(
+        connection: duckdb.DuckDBPyConnection, select: str, file: Path, first: str | None
+    ) -> None:
         file.write_bytes(b"PAR1 and no more")
         tick()
-        write(connection, select, file)
+        write(connection, select, file, first)
         tick()
 
     for name in CALLS:

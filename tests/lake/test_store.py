@@ -318,7 +318,8 @@ def test_a_disk_that_duckdb_finds_full_is_an_error_too(
     append(lake, delivered(tmp_path, [start("a")]))
     there = files(lake)
 
-    def full(connection: duckdb.DuckDBPyConnection, _: str, file: Path) -> None:
+    def full(connection: duckdb.DuckDBPyConnection, _: str, file: Path, first: str) -> None:
+        assert "session" in first
         file.write_bytes(b"PAR1")
         connection.execute("COPY (SELECT 1) TO '/dev/full' (FORMAT csv, USE_TMP_FILE false)")
 

@@ -87,8 +87,14 @@ class Change:
                 part.unlink()
         self._made.append(self.letters)
 
-    def store(self, connection: duckdb.DuckDBPyConnection, select: str, day: int) -> StoredFile:
-        """Write the rows of ``select`` as a file of ``day``."""
+    def store(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        select: str,
+        day: int,
+        first: str | None = None,
+    ) -> StoredFile:
+        """Write the rows of ``select`` as a file of ``day``; ``first`` as in ``parquet.write``."""
         path = f"day={name_of(day)}/{self.generation}-{len(self._made)}.parquet"
         ((rows, oldest, newest, received),) = connection.execute(
             f"SELECT count(*), min(event_ms), max(event_ms), min(received_ms) FROM ({select})"
@@ -96,7 +102,7 @@ class Change:
         self._make_folder(path)
         self._made.append(path)
         with whole(self._folder / path) as part:
-            parquet.write(connection, select, part)
+            parquet.write(connection, select, part, first)
         size = (self._folder / path).stat().st_size
         return StoredFile(path, day, rows, size, oldest, newest, received)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
-from mfagap.lake.fields import COLUMNS
+from mfagap.lake.fields import COLUMNS, STORED
 from mfagap.lake.parquet import columns_of
 from mfagap.lake.projection import TEXT_COLUMNS
 from mfagap.lake.rejects import Problem, Rejects
@@ -44,7 +44,7 @@ def drop_known(connection: duckdb.DuckDBPyConnection, stored: str | None, reject
     What is to be told of such copies goes to ``rejects``.
 
     Args:
-        connection: Holds ``events``, of all columns.
+        connection: Holds ``events``, of the columns that are stored.
         stored: A table expression of what is known; None for nothing.
         rejects: Told of copies that disagree.
     """
@@ -58,9 +58,9 @@ CREATE TEMP TABLE again AS
 SELECT uuid FROM (SELECT uuid FROM events {union}) GROUP BY uuid HAVING count(*) > 1""")
     if run("SELECT count(*) FROM again").fetchall() == [(0,)]:
         return
-    run("""
+    run(f"""
 CREATE TEMP TABLE copies AS
-SELECT *, false AS stored FROM events WHERE uuid IN (FROM again)""")
+SELECT {columns_of(COLUMNS)}, false AS stored FROM events WHERE uuid IN (FROM again)""")
     if stored:
         run(f"""
 INSERT INTO copies BY NAME
@@ -68,8 +68,8 @@ SELECT {columns_of(COLUMNS)}, true AS stored FROM {stored}
 WHERE {near.format("again", first, last)}""")
     run("DELETE FROM events WHERE uuid IN (FROM again)")
     run(f"""
-INSERT INTO events
-SELECT * EXCLUDE (stored, place)
+INSERT INTO events BY NAME
+SELECT {columns_of(STORED)}
 FROM (SELECT *, row_number() OVER (PARTITION BY uuid, {content(COLUMNS)}
                                    ORDER BY stored DESC, received_ms, raw) AS place
       FROM copies)

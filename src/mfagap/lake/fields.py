@@ -102,6 +102,9 @@ DERIVED: Mapping[str, tuple[Path, ...]] = {
 }
 """The paths that each computed column reads; its SQL is in ``projection``."""
 
+OF_RAW: Mapping[str, Path] = {"targets": TARGET, "debug_data": DEBUG_DATA}
+"""Columns that stand whole in ``raw``, and so are not stored beside it."""
+
 DEBUG_KEYS: tuple[str, ...] = tuple(
     dict.fromkeys(
         (
@@ -128,6 +131,9 @@ COLUMNS: tuple[str, ...] = tuple(
     )
 )
 """Every column of ``events``, in its order."""
+
+STORED: tuple[str, ...] = tuple(name for name in COLUMNS if name not in OF_RAW)
+"""The columns that the durable lake stores; of the others it has what they are made of."""
 
 OBJECTS: tuple[Path, ...] = tuple(
     sorted(

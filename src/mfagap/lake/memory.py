@@ -8,7 +8,7 @@ type no detection reads, only the time is kept.
 import glob
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -74,11 +74,9 @@ class MemoryLake:
         columns: Of ``events``, that somebody will ask for. Reading the others costs time.
     """
 
-    def __init__(
-        self, rejects: Rejects, wall_ms: int, columns: Set[str] = frozenset(COLUMNS)
-    ) -> None:
+    def __init__(self, rejects: Rejects, wall_ms: int, columns: Collection[str] = COLUMNS) -> None:
         """See the class."""
-        self._columns = ALWAYS | columns
+        self._columns = ALWAYS.union(columns)
         self._rejects = rejects
         self._wall_ms = wall_ms
         self._normalizer = Normalizer(rejects, self)
@@ -222,7 +220,7 @@ class MemoryLake:
         To stage them first takes half as long again, where most of a log is not passed over.
         """
         (first,) = self._one("SELECT coalesce(max(rowid) + 1, 0) FROM events")
-        select = reading(files, kind, EVERY, self._columns)
+        select = reading(files, kind, EVERY, self._columns - {"raw"})
         kept = projection(f"({select})", self._columns, judged=True)
         try:
             self.connection.execute(f"INSERT INTO events {kept}")
@@ -305,7 +303,9 @@ class MemoryLake:
         name of its file stands only beside an event that cannot be used.
         """
         select = reading(files, kind, self._relevant, self._columns, normalized=normalized)
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {select}")
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT spoiled, event_ms, kept FROM ({select})"
+        )
 
     def _keep(self) -> None:
         """Project what is staged onto ``events``, and count it."""

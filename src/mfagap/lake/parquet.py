@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from mfagap.errors import LakeError
+from mfagap.lake.fields import OF_RAW
 from mfagap.lake.manifest import StoredFile
 from mfagap.lake.projection import quote
 
@@ -22,8 +23,12 @@ LONG_EVENTS = "1GB"
 
 
 def columns_of(names: Iterable[str]) -> str:
-    """Return a select list of those of ``names`` that there are."""
-    return f"COLUMNS(lambda name: name IN ({', '.join(map(quote, names))}))"
+    """Return a select list of those of ``names`` that there are, or that ``raw`` holds."""
+    wanted = [*names]
+    stored = ", ".join(quote(name) for name in wanted if name not in OF_RAW)
+    paths = {name: ".".join(("$", *OF_RAW[name])) for name in wanted if name in OF_RAW}
+    made = (f"json_extract_string(raw, '{path}') AS {name}" for name, path in paths.items())
+    return ", ".join((f"COLUMNS(lambda name: name IN ({stored}))", *made))
 
 
 def rows_of(files: Iterable[str]) -> str:
@@ -32,8 +37,17 @@ def rows_of(files: Iterable[str]) -> str:
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
-def write(connection: duckdb.DuckDBPyConnection, select: str, file: Path) -> None:
-    """Write the rows of ``select`` to ``file``, sorted so that the types are apart.
+def write(
+    connection: duckdb.DuckDBPyConnection, select: str, file: Path, first: str | None = None
+) -> None:
+    """Write the rows of ``select`` to ``file``, so that the types which are read are together.
+
+    Args:
+        connection: Where ``select`` can be run.
+        select: Without an order.
+        file: Not yet there.
+        first: The condition of rows that come before all others, each in the order in which they
+            are given; None sorts by type and time, which takes as long again.
 
     Raises:
         duckdb.Error: Memory or disk ran out, or the rows cannot be read.
@@ -44,8 +58,11 @@ def write(connection: duckdb.DuckDBPyConnection, select: str, file: Path) -> Non
     )
     connection.execute("SET threads = 1")  # each has buffers of its own, of whole row groups
     try:
-        sort = "ORDER BY event_type, event_ms"
-        connection.execute(f"COPY ({select} {sort}) TO {quote(str(file))} {options}")
+        if first is None:
+            ordered = f"{select} ORDER BY event_type, event_ms"
+        else:
+            ordered = f"FROM ({select}) WHERE {first} UNION ALL FROM ({select}) WHERE NOT {first}"
+        connection.execute(f"COPY ({ordered}) TO {quote(str(file))} {options}")
     except duckdb.OutOfMemoryException:  # very long events, which are stored in any order
         connection.execute(f"SET memory_limit = '{LONG_EVENTS}'")
         connection.execute(f"COPY ({select}) TO {quote(str(file))} {options}")

@@ -140,10 +140,11 @@ def _json_paths(paths: Iterable[Path], inside: str) -> str:
 def reading(
     files: Sequence[str], kind: Kind, relevant: str, columns: Set[str], *, normalized: bool = False
 ) -> str:
-    """Return a SELECT of one row for each value in ``files``: ``spoiled, event_ms, kept``.
+    """Return a SELECT of a row for each value in ``files``: ``spoiled, event_ms, kept, text``.
 
     ``kept`` holds the values that ``columns`` look at, as a list of texts, and is empty where the
-    event is not relevant. ``spoiled`` is the file's name where the event cannot be used as it is:
+    event is not relevant. ``text`` is the event as it was written. ``spoiled`` is the file's name
+    where the event cannot be used as it is:
 
     - it has no identity or no readable time, or more stands beside it than EventBridge writes
     - it is relevant, and its id has another form, or another type stands where Okta has an object
@@ -164,6 +165,7 @@ def reading(
     # One look at the text for both, where all of it is looked at in any case.
     names = whole if relevant == EVERY else _json_paths(paths[: len(IDENTITY)], inside)
     kept = "names" if relevant == EVERY else f"json_extract_string(text, {whole})"
+    own = "text" if inside == "$" else f"json_extract_string(text, '{inside}')"
     alone = "" if inside == "$" else f" AND list_has_all({list(_ENVELOPE)}, json_keys(text))"
     return f"""
 WITH
@@ -183,7 +185,7 @@ SELECT
   CASE WHEN ({_named("uuid")} AND {_named("event_type")} AND event_ms IS NOT NULL{alone}
              AND CASE WHEN relevant THEN {_sound(paths, inside, normalized=normalized)}
                       ELSE true END) IS NOT TRUE THEN filename END AS spoiled,
-  event_ms, kept
+  event_ms, kept, {own} AS text
 FROM extracted"""
 
 
@@ -358,17 +360,20 @@ def expressions(paths: Sequence[Path]) -> dict[str, str]:
 def projection(relation: str, columns: Set[str], *, judged: bool = False) -> str:
     """Return a SELECT of ``columns`` of ``events`` from ``relation`` (``kept`` of ``reading``).
 
-    Where ``relation`` has ``spoiled`` too (``judged``), it is an error if that is not NULL.
+    Where ``relation`` has all of ``reading`` (``judged``), of columns without ``raw``, ``text`` is
+    ``raw``, and it is an error if ``spoiled`` is not NULL.
     """
-    paths = _paths(columns)
+    paths = _paths(columns - {"raw"} if judged else columns)
     sql = expressions(paths)
+    if judged:
+        sql["raw"] = "text"
     wanted = [name for name in COLUMNS if name in columns]
     listed = ",\n  ".join(f"{sql[name]} AS {name}" for name in wanted)
     bounded = ",\n  ".join(_bounded(name) for name in wanted)
     # Of a NULL, DuckDB would not know the type, and so no field of it.
     targets = _value(paths, TARGET) if TARGET in paths else "'[]'::JSON"
     values = ", ".join(f"{_value(paths, path)} AS value_{n}" for n, path in enumerate(paths))
-    spoiled = "spoiled, " if judged else ""
+    spoiled, text = ("spoiled, text, ", "text, ") if judged else ("", "")
     if judged:  # beside one value: around them all, it would be asked for each
         sound = "CASE WHEN spoiled IS NULL THEN kept[1] ELSE error(spoiled) END AS value_0"
         values = values.replace("kept[1] AS value_0", sound)
@@ -385,9 +390,9 @@ SELECT
   {listed}
 FROM (
 SELECT
-  targets, target, other, policy, rule, {once}
+  {text}targets, target, other, policy, rule, {once}
 FROM (
-  SELECT targets, {values},
+  SELECT {text}targets, {values},
          coalesce({_target("user")}, targets[1]) AS target,
          list_filter(targets, lambda t: lower(t.type) <> 'user')[1] AS other,
          {_target("policyentity")} AS policy,

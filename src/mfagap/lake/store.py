@@ -16,6 +16,7 @@ from mfagap.errors import LakeError
 from mfagap.lake.change import Change, change, name_of
 from mfagap.lake.coalesce import coalesce, drop_known
 from mfagap.lake.database import create_events, database
+from mfagap.lake.fields import STORED
 from mfagap.lake.manifest import Batch, DeadLetters, StoredFile, load
 from mfagap.lake.memory import FUTURE_MS, MemoryLake, relevant
 from mfagap.lake.parquet import FILE_ROWS, columns_of, present, rows_of, set_aside, unreadable
@@ -106,7 +107,7 @@ class Lake:
             OutputError: Rejects cannot be written.
         """
         with self._change() as write:
-            with write.rejects() as rejects, MemoryLake(rejects, wall_ms) as memory:
+            with write.rejects() as rejects, MemoryLake(rejects, wall_ms, STORED) as memory:
                 # One core is enough for any log, and each thread takes memory of its own.
                 memory.connection.execute("SET threads = 1")
                 memory.read(deliveries, ["*"])
@@ -114,7 +115,8 @@ class Lake:
                     rejects.add(Problem(remark, name, 0, used=False, text=""))
                 self._drop_known(memory.connection, write.before.files, rejects)
                 memory.count_cut()
-                files = _stored(write, memory.connection, received_ms, wall_ms)
+                first = relevant(event_types)
+                files = _stored(write, memory.connection, (received_ms, wall_ms), first)
                 batch = _batch(memory, wall_ms, slot_ms, event_types)
             batch = replace(
                 batch,
@@ -311,13 +313,14 @@ class Lake:
 
 
 def _stored(
-    write: Change, connection: duckdb.DuckDBPyConnection, received_ms: int, wall_ms: int
+    write: Change, connection: duckdb.DuckDBPyConnection, moment: tuple[int, int], first: str
 ) -> list[StoredFile]:
     """Write ``events`` as files, each of one day and a part of its time.
 
+    ``moment`` is when they were received, and the wall clock; ``first`` as in ``parquet.write``.
     What is dated in the future is filed under tomorrow, so that it goes with its time.
     """
-    run = connection.execute
+    run, (received_ms, wall_ms) = connection.execute, moment
     run(f"UPDATE events SET received_ms = {received_ms} WHERE received_ms IS NULL")
     day = f"least(greatest(event_day, 0), {wall_ms // DAY_MS + 1})"
     pieces = run(f"""
@@ -329,10 +332,10 @@ GROUP BY day, piece ORDER BY first""").fetchall()
     begins = {first: number for number, first in pieces}
     ends = [*begins, None][1:]
     files: list[StoredFile] = []
-    for (first, number), end in zip(begins.items(), ends, strict=True):
+    for (begin, number), end in zip(begins.items(), ends, strict=True):
         until = "" if end is None else f" AND event_ms < {end}"
-        select = f"SELECT * FROM events WHERE event_ms >= {first}{until}"
-        files.append(write.store(connection, select, number))
+        select = f"SELECT * FROM events WHERE event_ms >= {begin}{until}"
+        files.append(write.store(connection, select, number, first))
     return files
 
 

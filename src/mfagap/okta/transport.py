@@ -22,6 +22,8 @@ MAX_WAITS: Final = 12
 """Answers of 429 to one request, before it is given up."""
 MAX_RESET_S: Final = 300.0
 """Okta's windows last a minute; a reset that is farther away than this is not believed."""
+_END: Final = 1024
+"""Bytes at the end of an answer in which it must close; only blanks may follow."""
 RETRIED: Final = frozenset({500, 502, 503, 504})
 
 
@@ -175,7 +177,7 @@ class Transport:
                 )
             if self._clock() > latest:
                 raise _Failed(f"an answer that took over {MAX_ANSWER_S:.0f} seconds")
-        if response.status_code == 200 and not body.rstrip().endswith((b"]", b"}")):
+        if response.status_code == 200 and not body[-_END:].rstrip().endswith((b"]", b"}")):
             # A connection that is closed early looks like an end where no length was given.
             raise _Failed("an answer that was cut, or is no JSON")
         links = {rel: link["url"] for rel, link in response.links.items() if rel}

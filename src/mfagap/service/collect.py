@@ -20,7 +20,7 @@ from mfagap.sources.object_store import Haul, ObjectStore, Position
 from mfagap.sources.okta_api import OktaApi, Page, Past
 from mfagap.state.ledger import SLOT_MS
 
-PAGES = 50
+PAGES = 64
 """Pages of an API that are written to the lake together."""
 
 MOST_PAGES = 100_000

@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 from mfagap.errors import CursorRefused, SourceError
+from mfagap.lake.pages import look
 from mfagap.model import Delivery
 from mfagap.okta.client import OktaClient
 from mfagap.okta.transport import Answer
@@ -72,6 +73,14 @@ class _Position:
     end_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How many events a page has, and when the newest happened; 0 where none says so."""
+
+    events: int
+    newest_ms: int
+
+
 class OktaApi:
     """Reads an org's System Log.
 
@@ -117,14 +126,14 @@ class OktaApi:
         position = self._first(now_ms) if cursor is None else _from_text(cursor)
         for _ in range(limit_pages):
             answer, position, note = self._ask(position)
-            events = _events(answer)
-            caught_up = position.mode == "poll" and len(events) < self._limit
+            delivery = _write(answer, folder)
+            found = _look(answer, delivery.path)
+            caught_up = position.mode == "poll" and found.events < self._limit
             asked = position
-            position, complete_until_ms = self._after(asked, answer, events, now_ms)
+            position, complete_until_ms = self._after(asked, answer, found, now_ms)
             if caught_up:
                 complete_until_ms = now_ms - self._lateness_ms
-            delivery = _write(answer, folder)
-            past = self._past(asked, position, events)
+            past = self._past(asked, position, found)
             yield Page(delivery, json.dumps(asdict(position)), complete_until_ms, note, past)
             if caught_up:
                 return
@@ -133,13 +142,13 @@ class OktaApi:
         """Return what is left of the rate limit, and how many answers were a 429."""
         return self._client.limits(LOGS)
 
-    def _past(self, asked: _Position, after: _Position, events: list[Any]) -> Past | None:
+    def _past(self, asked: _Position, after: _Position, found: _Found) -> Past | None:
         """Return how far the past was read by a page; in a slice, events come by their time."""
         if asked.mode != "backfill":
             return None
         reached_ms = asked.until_ms
         if (after.mode, after.from_ms) == ("backfill", asked.from_ms):
-            reached_ms = min(max(_newest_ms(events), asked.from_ms), asked.until_ms)
+            reached_ms = min(max(found.newest_ms, asked.from_ms), asked.until_ms)
         # Settings may have changed since the backfill began.
         done_ms = self._backfill_ms - min(asked.end_ms - reached_ms, self._backfill_ms)
         return Past(done_ms / DAY_MS, self._backfill_ms / DAY_MS)
@@ -182,16 +191,16 @@ class OktaApi:
         return self._client.get(position.url), position, f"{note} ({reason})"
 
     def _after(
-        self, position: _Position, answer: Answer, events: list[Any], now_ms: int
+        self, position: _Position, answer: Answer, found: _Found, now_ms: int
     ) -> tuple[_Position, int | None]:
         """Return where to go on after a page, and until when all is known by then."""
         url = answer.links.get("next")
         if position.mode == "poll":
-            if url is None and events:
+            if url is None and found.events:
                 raise SourceError(
                     "Okta's answer has no link to what comes next: does a proxy remove it?"
                 )
-            seen_ms = max(position.seen_ms, min(_newest_ms(events), now_ms))
+            seen_ms = max(position.seen_ms, min(found.newest_ms, now_ms))
             return replace(position, url=url or position.url, seen_ms=seen_ms), None
         if url is not None and url != answer.url:
             return replace(position, url=url), None
@@ -213,24 +222,18 @@ def _from_text(cursor: str) -> _Position:
     return position
 
 
-def _events(answer: Answer) -> list[Any]:
+def _look(answer: Answer, file: Path) -> _Found:
     try:
-        events: Any = json.loads(answer.body)
+        seen = look(file, answer.body)
     except ValueError as error:
         raise SourceError("Okta's answer is no JSON") from error
-    if not isinstance(events, list):
+    if seen is None:
         raise SourceError("Okta's answer is no list of events")
-    return cast("list[Any]", events)
-
-
-def _newest_ms(events: list[Any]) -> int:
-    """Return when the newest event happened; 0 where none says so."""
-    times = (cast("dict[str, Any]", e).get("published") for e in events if isinstance(e, dict))
-    newest = max((time for time in times if isinstance(time, str)), default="")
+    events, newest = seen
     try:
-        return int(datetime.fromisoformat(newest).timestamp() * 1000)
+        return _Found(events, int(datetime.fromisoformat(newest).timestamp() * 1000))
     except (ValueError, OverflowError):
-        return 0
+        return _Found(events, 0)
 
 
 def _iso(ms: int) -> str:

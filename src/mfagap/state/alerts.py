@@ -20,11 +20,12 @@ class Alerts:
     def of_keys(self, detection: str, keys: Iterable[str]) -> list[Row]:
         """Return the alerts under one of ``keys``, each with its ``members``."""
         rows = self._database.rows(
-            "SELECT * FROM alerts WHERE detection = ? "
+            "SELECT *, (SELECT json_group_array(uuid) FROM members WHERE alert = alerts.id) "
+            "AS members FROM alerts WHERE detection = ? "
             "AND dedup_key IN (SELECT value FROM json_each(?)) ORDER BY id",
             (detection, json.dumps(sorted(keys))),
         )
-        return [{**row, "members": self.members(int(row["id"]))} for row in rows]
+        return [{**row, "members": frozenset(json.loads(row["members"]))} for row in rows]
 
     def keys_of(self, detection: str, uuids: Iterable[str]) -> frozenset[str]:
         """Return the dedup keys of the alerts that hold one of ``uuids``."""

@@ -140,17 +140,31 @@ ON CONFLICT (name) DO UPDATE SET
             span: The first and the last moment to cover, in UTC epoch milliseconds.
             watermark_ms: Events before this are believed complete.
         """
-        done = {
-            int(row["from_ms"])
-            for row in self._database.rows(
-                """
-SELECT from_ms FROM slots
-WHERE detection = ? AND dirty = 0 AND (watermark_ms >= to_ms + ? OR watermark_ms >= ?)""",
-                (detection, reach.grace_ms, watermark_ms),
-            )
-        }
-        slots = range(floor(span[0]), span[1] + 1, SLOT_MS)
-        return _joined(from_ms for from_ms in slots if from_ms not in done)
+        first_ms, last_ms = floor(span[0]), floor(span[1])
+        rows = self._database.rows(
+            """
+WITH done AS (
+  SELECT from_ms FROM slots
+  WHERE detection = :detection AND from_ms BETWEEN :first AND :last
+    AND dirty = 0 AND (watermark_ms >= to_ms + :grace OR watermark_ms >= :watermark)
+  UNION ALL SELECT :last + :slot
+),
+ranges AS (
+  SELECT lag(from_ms, 1, :first - :slot) OVER (ORDER BY from_ms) + :slot AS from_ms,
+         from_ms AS to_ms
+  FROM done
+)
+SELECT from_ms, to_ms FROM ranges WHERE from_ms < to_ms ORDER BY from_ms""",
+            {
+                "detection": detection,
+                "first": first_ms,
+                "last": last_ms,
+                "slot": SLOT_MS,
+                "grace": reach.grace_ms,
+                "watermark": watermark_ms,
+            },
+        )
+        return [(int(row["from_ms"]), int(row["to_ms"])) for row in rows]
 
     def done(
         self,

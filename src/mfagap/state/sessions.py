@@ -154,7 +154,10 @@ ON CONFLICT (detection, uuid) DO UPDATE SET
     def due(self, detection: str, watermark_ms: int) -> list[Session]:
         """Return the sessions that wait for the runbook, or whose follow-up is due."""
         return self._where(
-            "sessions.detection = :detection AND (due = 1 OR follow_up_ms <= :watermark)",
+            """sessions.detection = :detection AND uuid IN (
+    SELECT uuid FROM sessions WHERE detection = :detection AND due = 1
+    UNION ALL SELECT uuid FROM sessions
+              WHERE +detection = :detection AND follow_up_ms <= :watermark)""",
             {"detection": detection, "watermark": watermark_ms},
         )
 
@@ -189,11 +192,12 @@ WHERE alert IN (SELECT value FROM json_each(?)) ORDER BY start_ms, uuid""",
         )
 
     def _where(self, condition: str, values: Mapping[str, str | int]) -> list[Session]:
+        # The + keeps SQLite from reading every session by start, since those come in order.
         rows = self._database.rows(
             f"""
 SELECT finding, mfa_status, verdict, sessions.severity
 FROM sessions JOIN versions USING (detection, uuid, version)
-WHERE {condition} ORDER BY start_ms, uuid""",
+WHERE {condition} ORDER BY +start_ms, uuid""",
             values,
         )
         return [_session(row) for row in rows]
