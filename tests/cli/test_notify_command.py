@@ -109,7 +109,8 @@ def test_a_test_by_each_route(run: Run, config: Path, monkeypatch: pytest.Monkey
         done = run("notify", "test", "mail", "--config", config)
         assert done == Done(1, "", "mfagap: refused soc@example.com: 550 5.1.1 nobody\n")
         assert b'"title": "A test of mfagap"' in log.recv(65536)
-    assert b"\r\nA test of mfagap\r\n\r\nkind: test\r\n" in mails.mails[0][2]
+    assert b"\r\nA test of mfagap\r\n" in mails.mails[0][2]
+    assert b"\r\nkind: test\r\n" in mails.mails[0][2]
     assert json.loads(phone.received[0].body)["title"] == "mfagap: alert 0 test"
 
 
