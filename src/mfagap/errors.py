@@ -12,8 +12,10 @@
     ├── LakeError                exit 1   the stored events cannot be read or written
     ├── SourceError              exit 1   a feed could not be read
     │   ├── CursorRefused        exit 1   it no longer knows where we left off
-    │   └── AccessRefused        exit 1   the credentials do not allow it; names what would
+    │   ├── AccessRefused        exit 1   the credentials do not allow it; names what would
+    │   └── AnswerLost           exit 1   a write was not answered: it may have been done
     ├── OutputError              exit 1   a result could not be written
+    ├── PlanRefused              exit 1   the org is not as a plan takes it to be
     ├── NotifyError              exit 1   a notice was not taken where it was sent
     └── StateError               exit 1   the state folder is off, full or of a newer mfagap
         └── StateBusy            exit 4   another process is at work in it
@@ -76,7 +78,17 @@ class LakeError(MfagapError):
 
 
 class SourceError(MfagapError):
-    """A feed could not be read: unreachable, failing for too long, or answering nonsense."""
+    """A feed could not be read: unreachable, failing for too long, or answering nonsense.
+
+    Args:
+        message: What is wrong.
+        status: HTTP's, where the feed answered and refused.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """See the class."""
+        super().__init__(message)
+        self.status = status
 
 
 class CursorRefused(SourceError):
@@ -87,8 +99,16 @@ class AccessRefused(SourceError):
     """The credentials are not accepted, or lack the scope or role that the message names."""
 
 
+class AnswerLost(SourceError):
+    """A write was sent once and not answered: it may have been done, or not; look before again."""
+
+
 class OutputError(MfagapError):
     """A result could not be written."""
+
+
+class PlanRefused(MfagapError):
+    """The org is not as a plan takes it to be; says what differs and what was written."""
 
 
 class StateError(MfagapError):

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
     parser.add_argument("--token", default=TOKEN, help="the API token that is accepted")
     parser.add_argument("--events", type=Path, action="append", default=[], metavar="FILE")
-    parser.add_argument("--policies", type=Path, metavar="FILE", help="policies and rules as JSON")
+    parser.add_argument("--policies", type=Path, metavar="FILE", help="what the org holds, as JSON")
     parser.add_argument("--limit", type=int, help="requests a minute")
     options = parser.parse_args()
     held: dict[str, Any] = json.loads(options.policies.read_text()) if options.policies else {}

@@ -1,4 +1,4 @@
-"""What can go wrong with an answer of Okta's, as data: one fault is used up by one request."""
+"""What can go wrong with an answer of Okta's, as data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,9 @@ class Fault:
         next_url: Of the link to the next page; empty for no link.
         of_cursor: Whether it spares a request without ``after``.
         twice: Whether each event of the page is sent twice.
+        hides: Ids that a list leaves out, as from a role that may not see them.
+        lost: Whether the connection ends before an answer, when what was asked for is done.
+        undone: Whether nothing is done of it.
     """
 
     status: int | None = None
@@ -35,6 +38,9 @@ class Fault:
     next_url: str | None = None
     of_cursor: bool = False
     twice: bool = False
+    hides: frozenset[str] = frozenset()
+    lost: bool = False
+    undone: bool = False
 
 
 def fine() -> Fault:
@@ -77,3 +83,27 @@ def next_link(url: str) -> Fault:
 
 def repeated() -> Fault:
     return Fault(twice=True)
+
+
+def forbidden() -> Fault:
+    """Lack the scope or the role."""
+    return Fault(403, "E0000006")
+
+
+def hidden(*ids: str) -> Fault:
+    return Fault(hides=frozenset(ids))
+
+
+def last_page() -> Fault:
+    """Lose the pages that follow."""
+    return Fault(next_url="")
+
+
+def lost() -> Fault:
+    """Do what is asked, and end the connection without an answer."""
+    return Fault(lost=True)
+
+
+def unheard() -> Fault:
+    """End the connection, and do nothing."""
+    return Fault(lost=True, undone=True)

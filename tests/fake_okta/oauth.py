@@ -169,7 +169,8 @@ class Doorman:
                 if kind != "DPoP" or self._proof(proof, method, bare, value) != token.thumbprint:
                     raise _off("not the key that the token is bound to", value)
             scopes = token.scopes
-        if scope not in scopes:
+        # Who may manage may read.
+        if scope not in scopes and scope.replace(".read", ".manage") not in scopes:
             summary = "You do not have permission to perform the requested action"
             raise Refusal(403, {"errorCode": "E0000006", "errorSummary": summary})
 

@@ -15,6 +15,15 @@ from tests.events import event
 from tests.fake_okta import faults
 from tests.fake_okta.faults import Fault
 from tests.fake_okta.server import TOKEN, FakeOkta
+from tests.fake_okta.whole_org import (
+    ADA,
+    APPS,
+    ENROLL,
+    PASSWORDS,
+    STAFF,
+    STAFF_GROUP,
+    whole_org,
+)
 from tests.okta.orgs import Clock, client
 
 from mfagap.okta.client import OktaClient
@@ -23,44 +32,6 @@ SLICE = Path(__file__).resolve().parents[3] / "shared" / "okta-openapi-slice.jso
 
 pytestmark = pytest.mark.skipif(not SLICE.exists(), reason="Okta's description is not here")
 
-POLICY_ID = "00pexample0000000001"
-POLICY = {
-    "type": "OKTA_SIGN_ON",
-    "id": POLICY_ID,
-    "status": "ACTIVE",
-    "name": "Default Policy",
-    "priority": 1,
-    "system": True,
-    "conditions": {"people": {"groups": {"include": ["00gexample0000000001"]}}},
-    "created": "2026-01-01T00:00:00.000Z",
-    "lastUpdated": "2026-01-01T00:00:00.000Z",
-}
-RULE = {
-    "id": "0prexample0000000001",
-    "status": "ACTIVE",
-    "name": "Default Rule",
-    "priority": 1,
-    "system": True,
-    "type": "SIGN_ON",
-    "conditions": {
-        "network": {"connection": "ANYWHERE"},
-        "authContext": {"authType": "ANY"},
-    },
-    "actions": {
-        "signon": {
-            "access": "ALLOW",
-            "requireFactor": False,
-            "primaryFactor": "PASSWORD_IDP",
-            "rememberDeviceByDefault": False,
-            "session": {
-                "usePersistentCookie": False,
-                "maxSessionIdleMinutes": 120,
-                "maxSessionLifetimeMinutes": 0,
-            },
-        }
-    },
-    "created": None,
-}
 TEMPLATES = [
     "session_start",
     "session_policy",
@@ -103,8 +74,7 @@ def without_nulls(value: Any) -> Any:
 
 @pytest.fixture
 def okta() -> Iterator[FakeOkta]:
-    rules = {POLICY_ID: [RULE]}
-    with FakeOkta(clock=Clock(), policies=[POLICY], rules=rules) as running:
+    with FakeOkta(clock=Clock(), **whole_org()) as running:
         running.add(event(name, f"{name}-1") for name in TEMPLATES)
         yield running
 
@@ -122,14 +92,53 @@ def test_the_log(org: OktaClient) -> None:
     assert problems(answer.replace(b'"uuid": "', b'"uuid": 1, "x": "'), "LogEvent", many=True)
 
 
-def test_policies_and_rules(org: OktaClient) -> None:
-    policies = org.get("/api/v1/policies", {"type": "OKTA_SIGN_ON"}).body
-    assert problems(policies, "OktaSignOnPolicy", many=True) == []
-    policy = org.get(f"/api/v1/policies/{POLICY_ID}").body
-    assert problems(policy, "OktaSignOnPolicy") == []
-    rules = org.get(f"/api/v1/policies/{POLICY_ID}/rules").body
-    assert problems(rules, "OktaSignOnPolicyRule", many=True) == []
-    assert org.get("/api/v1/policies", {"type": "PASSWORD"}).body == b"[]"
+@pytest.mark.parametrize(
+    ("kind", "policy_id", "name", "rule_name"),
+    [
+        ("OKTA_SIGN_ON", STAFF, "OktaSignOnPolicy", "OktaSignOnPolicyRule"),
+        (
+            *("MFA_ENROLL", ENROLL),
+            *("AuthenticatorEnrollmentPolicy", "AuthenticatorEnrollmentPolicyRule"),
+        ),
+        ("PASSWORD", PASSWORDS, "PasswordPolicy", "PasswordPolicyRule"),
+        ("ACCESS_POLICY", APPS, "AccessPolicy", "AccessPolicyRule"),
+    ],
+)
+def test_policies_and_rules(
+    kind: str, policy_id: str, name: str, rule_name: str, org: OktaClient
+) -> None:
+    policies = org.get("/api/v1/policies", {"type": kind}).body
+    assert problems(policies, name, many=True) == []
+    path = f"/api/v1/policies/{policy_id}"
+    assert problems(org.get(path).body, name) == []
+    rules = org.get(f"{path}/rules").body
+    assert problems(rules, rule_name, many=True) == []
+    (rule,) = json.loads(rules)
+    assert problems(org.get(f"{path}/rules/{rule['id']}").body, rule_name) == []
+    assert problems(rules.replace(b'"status": "ACTIVE"', b'"status": "ON"'), rule_name, many=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("zones", "NetworkZone"),
+        ("authenticators", "AuthenticatorBase"),
+        ("api-tokens", "ApiToken"),
+        (f"groups/{STAFF_GROUP}/users", "User"),
+        (f"users/{ADA}/factors", "UserFactor"),
+    ],
+)
+def test_other_lists(path: str, name: str, org: OktaClient) -> None:
+    answer = org.get(f"/api/v1/{path}").body
+    assert problems(answer, name, many=True) == []
+    assert problems(answer.replace(b'"id": "', b'"id": 1, "x": "'), name, many=True)
+
+
+def test_zones_by_type_and_a_group(org: OktaClient) -> None:
+    for zone in json.loads(org.get("/api/v1/zones").body):
+        name = {"IP": "IPNetworkZone", "DYNAMIC": "DynamicNetworkZone"}[zone["type"]]
+        assert problems(json.dumps(zone).encode(), name) == []
+    assert problems(org.get(f"/api/v1/groups/{STAFF_GROUP}").body, "Group") == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +150,7 @@ def test_policies_and_rules(org: OktaClient) -> None:
         ("/api/v1/logs", TOKEN, faults.concurrency_limited(), 429),
         ("/api/v1/logs", TOKEN, faults.internal_error(), 500),
         ("/api/v1/logs", "other", None, 401),
-        ("/api/v1/users", TOKEN, None, 403),
+        ("/api/v1/apps", TOKEN, None, 403),
         ("/api/v1/policies/none/rules", TOKEN, None, 404),
         ("/api/v1/policies/none", TOKEN, None, 404),
         ("/api/v1/policies/a/b/c", TOKEN, None, 404),

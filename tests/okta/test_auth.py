@@ -147,8 +147,12 @@ def test_an_app_that_gets_no_token(
 
 def test_a_scope_that_was_not_asked_for(okta: FakeOkta, clock: Clock) -> None:
     with client(okta, clock, service_app("okta.policies.read")) as org:
-        with pytest.raises(AccessRefused, match=r"needs the scope okta\.logs\.read"):
+        with pytest.raises(AccessRefused, match=r"needs the scope okta\.logs\.read") as caught:
             org.get(LOGS)
+        assert str(caught.value).endswith("it asked for okta.policies.read alone: set its scopes")
+        okta.faults.append(Fault(403))
+        with pytest.raises(AccessRefused, match=r"an admin role that may read this$"):
+            org.get("/api/v1/policies")
         assert org.get("/api/v1/policies", {"type": "OKTA_SIGN_ON"}).body == b"[]"
 
 

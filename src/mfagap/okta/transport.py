@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from mfagap import __version__
-from mfagap.errors import SourceError
+from mfagap.errors import AnswerLost, SourceError
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """A thousand events are a few megabytes."""
@@ -37,6 +37,7 @@ class Answer:
         headers: By lower-case name.
         links: URL by relation, such as ``next``.
         body: As sent, decompressed.
+        failures: How many tries failed before; one of them may have done what was asked.
     """
 
     url: str
@@ -44,10 +45,15 @@ class Answer:
     headers: Mapping[str, str]
     links: Mapping[str, str]
     body: bytes
+    failures: int = 0
 
 
 class _Failed(Exception):
-    """One try failed in a way that another may not."""
+    """One try failed in a way that another may not; it may have reached Okta all the same."""
+
+    def __init__(self, problem: str, *, reached: bool = True) -> None:
+        super().__init__(problem)
+        self.reached = reached
 
 
 def open_http() -> httpx2.Client:
@@ -103,18 +109,26 @@ class Transport:
         url: str,
         headers: Mapping[str, str],
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> httpx2.Request:
-        """Return a request, not yet sent."""
+        """Return a request, not yet sent, with a form, with JSON as its ``body``, or with none."""
         common = {"Accept": "application/json", "User-Agent": f"mfagap/{__version__}"}
-        return self._http.build_request(method, url, headers={**common, **headers}, data=form)
+        if body is not None:
+            common["Content-Type"] = "application/json"
+        return self._http.build_request(
+            method, url, headers={**common, **headers}, data=form, content=body
+        )
 
-    def send(self, build: Callable[[], httpx2.Request]) -> Answer:
+    def send(self, build: Callable[[], httpx2.Request], *, once: bool = False) -> Answer:
         """Return the answer, whatever its status, except for those that ask to try again.
 
         Args:
             build: Makes the request anew for each try, since some bear what may be sent only once.
+            once: Whether it would do something twice: then it is tried again only where Okta has
+                certainly done nothing.
 
         Raises:
+            AnswerLost: It was sent once, and what became of it is not known.
             SourceError: No answer after several tries, or one that is too large or redirects.
         """
         failures = waits = 0
@@ -126,12 +140,17 @@ class Transport:
                 if answer.status in RETRIED:
                     raise _Failed(f"status {answer.status}")
             except _Failed as failed:
+                if once and failed.reached:
+                    raise AnswerLost(
+                        f"Okta did not answer {request.method} {_place(request.url)}: {failed}; "
+                        "it was not sent again, and may have been done"
+                    ) from failed
                 failures += 1
                 problem = str(failed)
                 delay = self._back_off(failures)
             else:
                 if answer.status != 429:
-                    return answer
+                    return replace(answer, failures=failures)
                 waits += 1
                 self.limited += 1
                 problem = "status 429"
@@ -144,7 +163,7 @@ class Transport:
             self._sleep(delay)
 
     def _once(self, request: httpx2.Request) -> Answer:
-        problem = ""
+        problem, reached = "", True
         try:
             # No `auth`: nothing but our own header may be sent, whatever the client was made with.
             response = self._http.send(request, stream=True, auth=None, follow_redirects=False)
@@ -154,10 +173,12 @@ class Transport:
                 response.close()
         except httpx2.NetworkError as error:
             problem = f"{type(error).__name__}: {error}"
+            reached = not isinstance(error, httpx2.ConnectError)
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             # The name alone: these may quote a header.
             problem = type(error).__name__
-        raise _Failed(problem)
+            reached = not isinstance(error, httpx2.ConnectTimeout)
+        raise _Failed(problem, reached=reached)
 
     def _answer(self, request: httpx2.Request, response: httpx2.Response) -> Answer:
         self._learn(request, response.headers)
@@ -177,7 +198,8 @@ class Transport:
                 )
             if self._clock() > latest:
                 raise _Failed(f"an answer that took over {MAX_ANSWER_S:.0f} seconds")
-        if response.status_code == 200 and not body[-_END:].rstrip().endswith((b"]", b"}")):
+        whole = body[-_END:].rstrip().endswith((b"]", b"}"))
+        if response.status_code in (200, 201) and not whole:
             # A connection that is closed early looks like an end where no length was given.
             raise _Failed("an answer that was cut, or is no JSON")
         links = {rel: link["url"] for rel, link in response.links.items() if rel}
