@@ -19,6 +19,7 @@ from mfagap.cli.main import main
 from mfagap.detect import load as detections
 from mfagap.detect.load import folders
 from mfagap.errors import ContentError, EngineError
+from mfagap.harden import checks
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.rejects import Rejects
 
@@ -282,6 +283,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "survivors.yml").write_text(EDGES, encoding="utf-8")
     (folder / "cases" / "weak.yml").write_text(CASE, encoding="utf-8")
     monkeypatch.setattr(detections, "content", lambda: content)
+    monkeypatch.setattr(checks, "content", lambda: content)
     return folder
 
 

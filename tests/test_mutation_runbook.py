@@ -17,6 +17,7 @@ from mfagap.cases.templates import Templates
 from mfagap.cli.main import main
 from mfagap.detect import load as detections
 from mfagap.errors import ContentError
+from mfagap.harden import checks
 
 RUNBOOK = """\
 enough: 30m
@@ -108,6 +109,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         (folder / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(detections, "content", lambda: content)
+    monkeypatch.setattr(checks, "content", lambda: content)
     return folder
 
 

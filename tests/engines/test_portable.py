@@ -2,7 +2,7 @@ import pytest
 
 from mfagap.detect.lint import PARAMETERS
 from mfagap.detect.load import load_all
-from mfagap.engines.portable import Fault, faults
+from mfagap.engines.portable import Fault, faults, given
 from mfagap.model import Detection
 
 JOINED = "SELECT e.a AS a\nFROM events AS e\n"
@@ -182,3 +182,20 @@ def test_faults_come_by_line_and_once_each() -> None:
         (2, "MYSTERY"),
         (3, "detection.yml"),
     ]
+
+
+def test_texts_that_a_query_gives_as_a_column() -> None:
+    sql = """\
+WITH a AS (
+  SELECT t.id AS id, CASE WHEN t.kind = 'x' THEN 'one'
+                          WHEN t.kind = 'y' THEN CASE t.id WHEN 'z' THEN ('two') ELSE t.name END
+                          ELSE 'three' END AS reason
+  FROM t
+  UNION ALL
+  SELECT t.id AS id, 'four' AS reason FROM t
+)
+SELECT a.reason AS reason, 'five' AS other, CASE WHEN a.id = 'v' THEN 7 END AS reason FROM a
+"""
+    assert given(sql, "reason") == [(2, "one"), (3, "two"), (4, "three"), (7, "four")]
+    assert given(sql, "other") == [(9, "five")]
+    assert given("SELECT FROM WHERE", "reason") == given("SELECT 'a", "reason") == []

@@ -85,13 +85,13 @@ def load(folder: Path, templates: Templates) -> list[Case]:
 
 def _case(document: Document, templates: Templates) -> Case:
     data = document.data
-    _check(document, (), data, _KEYS, required={"summary", "clock", "events", "expect"})
-    _check(document, ("expect",), data["expect"], _EXPECT_KEYS, required={"findings"})
+    check_keys(document, (), data, _KEYS, required={"summary", "clock", "events", "expect"})
+    check_keys(document, ("expect",), data["expect"], _EXPECT_KEYS, required={"findings"})
     _check_entries(document, "findings", _FINDING_KEYS, required={"start", "mfa_status"})
     _check_entries(document, "alerts", _ALERT_KEYS, required={"severity", "findings"})
     name = Path(document.file).stem
     try:
-        clock = _clock(data["clock"])
+        clock = moment(data["clock"])
         now = clock + timedelta(seconds=offset(data.get("now", "+2h")))
         until = clock + timedelta(seconds=offset(data["until"])) if "until" in data else None
     except (TypeError, ValueError) as error:
@@ -103,11 +103,11 @@ def _case(document: Document, templates: Templates) -> Case:
         raise document.error("events must be a list", ("events",))
     for place, entry in enumerate(cast("list[Any]", data["events"])):
         path = ("events", place)
-        _check(document, path, entry, _EVENT_KEYS, required={"from", "at"})
+        check_keys(document, path, entry, _EVENT_KEYS, required={"from", "at"})
         label = str(entry.get("id", f"event{place + 1}"))
         ids[label] = str(uuid.uuid5(_NAMESPACE, f"{name}/{label}"))
         try:
-            event = _event(entry, clock, ids[label], templates)
+            event = event_at(entry, clock, ids[label], templates)
             events += [event] * int(entry.get("times", 1))
         except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:
             raise document.error(str(error.args[0]), path) from error
@@ -115,8 +115,8 @@ def _case(document: Document, templates: Templates) -> Case:
         name=name,
         summary=data["summary"],
         file=document.file,
-        now_ms=_ms(now),
-        until_ms=_ms(now) + 1 if until is None else _ms(until),
+        now_ms=ms_of(now),
+        until_ms=ms_of(now) + 1 if until is None else ms_of(until),
         settings=data.get("settings") or {},
         events=tuple(events),
         ids=ids,
@@ -124,14 +124,22 @@ def _case(document: Document, templates: Templates) -> Case:
     )
 
 
-def _event(entry: Mapping[str, Any], clock: datetime, event_id: str, templates: Templates) -> Event:
+def event_at(
+    entry: Mapping[str, Any], clock: datetime, event_id: str, templates: Templates
+) -> Event:
+    """Return the event that an entry of ``events`` describes.
+
+    Raises:
+        KeyError: There is no such template.
+        ValueError: A time is off.
+    """
     event = templates.event(entry["from"], {})
     happened = clock + timedelta(seconds=offset(entry["at"]))
     arrived = clock + timedelta(seconds=offset(entry.get("arrives", entry["at"])))
     event |= {
         "uuid": event_id,
-        "published": rfc3339(_ms(happened)),
-        "p_parse_time": rfc3339(_ms(arrived)),
+        "published": rfc3339(ms_of(happened)),
+        "p_parse_time": rfc3339(ms_of(arrived)),
     }
     overrides: dict[str, Any] = entry.get("set") or {}
     for path, value in overrides.items():
@@ -139,7 +147,12 @@ def _event(entry: Mapping[str, Any], clock: datetime, event_id: str, templates: 
     return event
 
 
-def _clock(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Return the time in ``text``, such as ``2026-01-15T12:00:00Z``.
+
+    Raises:
+        ValueError: It is no time, or has no offset.
+    """
     clock = datetime.fromisoformat(text)
     if clock.tzinfo is None:
         raise ValueError(f"{text!r} needs an offset, such as Z")
@@ -155,8 +168,9 @@ def offset(text: str) -> float:
     return sign * (seconds(f"{whole}s") + float(f"0.{fraction.removesuffix('s')}"))
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def ms_of(time: datetime) -> int:
+    """Return ``time`` in UTC epoch milliseconds."""
+    return round(time.timestamp() * 1000)
 
 
 def _check_entries(document: Document, name: str, known: set[str], required: set[str]) -> None:
@@ -164,7 +178,7 @@ def _check_entries(document: Document, name: str, known: set[str], required: set
     if not isinstance(entries, list):
         raise document.error(f"{name} must be a list", ("expect", name))
     for place, entry in enumerate(cast("list[Any]", entries)):
-        _check(document, ("expect", name, place), entry, known, required)
+        check_keys(document, ("expect", name, place), entry, known, required)
 
 
 def _check_follow_ups(document: Document) -> None:
@@ -178,9 +192,14 @@ def _check_follow_ups(document: Document) -> None:
             raise document.error(message, path) from error
 
 
-def _check(
+def check_keys(
     document: Document, path: tuple[str | int, ...], value: Any, known: set[str], required: set[str]
 ) -> None:
+    """Check that ``value``, at ``path``, is a mapping with these keys.
+
+    Raises:
+        ContentError: It is none, has a key that is not known, or lacks one that is required.
+    """
     if not isinstance(value, dict):
         raise document.error("must be a mapping", path)
     keys = set(cast("dict[str, object]", value))

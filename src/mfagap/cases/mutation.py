@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -57,25 +57,43 @@ def mutate(
         ContentError: ``survivors.yml`` is off, or a case fails as the query stands.
         EngineError: The query failed as it stands.
     """
-    explained = survivors.load(Path(detection.folder))
     changed = _changed(detection)
     changes = changed.changes
     judge = _in_parallel if len(changes) > FEW else _judgments
+    mutants = [change.mutant if isinstance(change, Slip) else change for change in changes]
+    return report(Path(detection.folder), mutants, judge(changed, cases), progress)
+
+
+def report(
+    folder: Path,
+    mutants: Sequence[Mutant],
+    judgments: Iterable[tuple[int, bool]],
+    progress: Callable[[int, int], None],
+) -> Report:
+    """Return what became of ``mutants``, held against the ``survivors.yml`` of ``folder``.
+
+    Args:
+        folder: Of what is mutated.
+        mutants: All of them.
+        judgments: The place of each, in any order, and whether all cases pass with it.
+        progress: See ``mutate``.
+
+    Raises:
+        ContentError: ``survivors.yml`` is off.
+        EngineError: Some could not be judged.
+    """
+    explained = survivors.load(folder)
     survives: dict[int, bool] = {}
-    for place, passed in judge(changed, cases):
+    for place, passed in judgments:
         survives[place] = passed
-        progress(1, len(changes))
-    if len(survives) < len(changes):
-        raise EngineError(f"only {len(survives)} of {len(changes)} mutants could be judged")
-    survived = [
-        change.mutant if isinstance(change, Slip) else change
-        for place, change in enumerate(changes)
-        if survives[place]
-    ]
+        progress(1, len(mutants))
+    if len(survives) < len(mutants):
+        raise EngineError(f"only {len(survives)} of {len(mutants)} mutants could be judged")
+    survived = [mutant for place, mutant in enumerate(mutants) if survives[place]]
     names = {mutant.name for mutant in survived}
-    file = str(Path(detection.folder) / survivors.FILE)
+    file = str(folder / survivors.FILE)
     return Report(
-        mutants=len(changes),
+        mutants=len(mutants),
         survivors=tuple(survived),
         unexplained=tuple(mutant for mutant in survived if mutant.name not in explained),
         stale=tuple(

@@ -48,8 +48,8 @@ def add_to(commands: Any) -> None:
     linting = actions.add_parser(
         "lint",
         allow_abbrev=False,
-        help="check detection folders",
-        description="Check detection folders: schema, unknown keys, ATT&CK pairs, times, portable "
+        help="check the folders of detections and hardening checks",
+        description="Check folders: schema, unknown keys, ATT&CK pairs, times, reasons, portable "
         "SQL, README and cases. Prints file:line for each problem.",
     )
     linting.add_argument(
@@ -137,12 +137,13 @@ def run_lint(arguments: argparse.Namespace) -> int:
         UsageError: The folder of detections is not there, or holds none.
     """
     from mfagap.detect.load import folders, folders_in
+    from mfagap.harden import checks
 
     given: list[Path] = list(arguments.folders)
     if arguments.detections:
         given += folders_in(arguments.detections)
     count = 0
-    checked = given or folders()
+    checked = given or [*folders(), *checks.folders()]
     for folder in checked:
         for problem in _problems(folder, shipped=not given):
             show(str(problem))
@@ -153,11 +154,12 @@ def run_lint(arguments: argparse.Namespace) -> int:
 
 def _problems(folder: Path, *, shipped: bool) -> Iterator[ContentError]:
     """Yield each problem of ``folder``; one that does not ship with mfagap may hold no traps."""
-    from mfagap.cases import survivors
-    from mfagap.cases.load import load as load_cases
+    from mfagap.cases import hardening, load, survivors
     from mfagap.cases.templates import Templates
-    from mfagap.detect.lint import problems
+    from mfagap.detect import lint
     from mfagap.detect.load import confined
+    from mfagap.harden import checks
+    from mfagap.harden import lint as lint_check
 
     try:
         if not shipped:
@@ -165,9 +167,14 @@ def _problems(folder: Path, *, shipped: bool) -> Iterator[ContentError]:
     except ContentError as error:
         yield error
         return
-    yield from problems(folder)
+    is_check = (folder / checks.FILE).exists()
+    yield from (lint_check if is_check else lint).problems(folder)
     try:
-        if not load_cases(folder, Templates()):
+        if is_check:
+            cases = len(hardening.load(folder, hardening.Makers.shipped()))
+        else:
+            cases = len(load.load(folder, Templates()))
+        if not cases:
             yield ContentError("has no case", str(folder / "cases"))
     except ContentError as error:
         yield error

@@ -1,7 +1,7 @@
 """Checks a detection folder: each problem names file and line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mfagap.detect import lint_runbook
@@ -46,7 +46,7 @@ def problems(folder: Path) -> Iterator[ContentError]:
         yield from lint_runbook.problems(folder, set(document.data["lists"]))
         if document.data["id"] != folder.name:
             yield document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
-    yield from _readme(folder / "README.md")
+    yield from headings(folder / "README.md", ADS)
 
 
 def _times(document: Document) -> Iterator[ContentError]:
@@ -81,16 +81,29 @@ def _query(document: Document, path: Path) -> Iterator[ContentError]:
     lists = document.data["lists"]
     for fault in faults(sql, tables={"events", *lists}, parameters=set(PARAMETERS)):
         yield ContentError(fault.message, str(path), fault.line)
+    yield from undeclared(document, sql, path)
     declared: list[str] = document.data["event_types"]
-    for line, kind in compared(sql, "event_type"):
-        if not any(_covers(pattern, kind) for pattern in declared):
-            message = f"reads {kind}, which event_types in detection.yml does not list"
-            yield ContentError(message, str(path), line)
     for place, row in enumerate(lists.get("session_uses", {}).get("rows", [])):
         kind = str(row.get("pattern"))
         if not any(_covers(pattern, kind) for pattern in declared):
             message = f"{kind} is not among event_types"
             yield document.error(message, ("lists", "session_uses", "rows", place))
+
+
+def undeclared(document: Document, sql: str, path: Path) -> Iterator[ContentError]:
+    """Yield each type of events that a query names and the document's ``event_types`` do not.
+
+    Args:
+        document: The metadata.
+        sql: The query.
+        path: Where the query stands.
+    """
+    declared: list[str] = document.data["event_types"]
+    for line, kind in compared(sql, "event_type"):
+        if not any(_covers(pattern, kind) for pattern in declared):
+            name = Path(document.file).name
+            message = f"reads {kind}, which event_types in {name} does not list"
+            yield ContentError(message, str(path), line)
 
 
 def _covers(declared: str, kind: str) -> bool:
@@ -101,13 +114,14 @@ def _covers(declared: str, kind: str) -> bool:
     return kind == declared
 
 
-def _readme(path: Path) -> Iterator[ContentError]:
+def headings(path: Path, wanted: Iterable[str]) -> Iterator[ContentError]:
+    """Yield each of the headings ``wanted`` that the README at ``path`` lacks."""
     try:
         text = text_of(path)
     except ContentError as error:
         yield error
         return
-    headings = re.findall(r"^##\s+(.+?)\s*$", text, flags=re.MULTILINE)
-    for heading in ADS:
-        if heading not in headings:
+    found = re.findall(r"^##\s+(.+?)\s*$", text, flags=re.MULTILINE)
+    for heading in wanted:
+        if heading not in found:
             yield ContentError(f"has no section '## {heading}'", str(path))

@@ -42,13 +42,19 @@ class Fault:
     line: int | None
 
 
-def faults(sql: str, tables: set[str], parameters: set[str]) -> list[Fault]:
+def faults(
+    sql: str,
+    tables: set[str],
+    parameters: set[str],
+    other: str = "neither events nor a list of detection.yml",
+) -> list[Fault]:
     """Return what in ``sql`` is outside the portable subset, by line.
 
     Args:
         sql: The query.
         tables: Names that it may read.
         parameters: Names that it may use as ``$name``.
+        other: What any other table is.
     """
     try:
         statements = sqlglot.parse(sql, dialect="duckdb")
@@ -63,7 +69,7 @@ def faults(sql: str, tables: set[str], parameters: set[str]) -> list[Fault]:
     found = [
         Fault(message, line_of(node, sql))
         for node in query.walk()
-        for message in _messages(node, known, parameters)
+        for message in _messages(node, known, parameters, other)
     ]
     return sorted(set(found), key=lambda fault: (fault.line or 0, fault.message))
 
@@ -89,6 +95,35 @@ def compared(sql: str, column: str) -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def given(sql: str, column: str) -> list[tuple[int, str]]:
+    """Return each text that a SELECT of ``sql`` gives as ``column``, by line; what is no SQL, none.
+
+    A text is given as it stands, or by a branch of a CASE.
+    """
+    try:
+        query = sqlglot.parse_one(sql, dialect="duckdb")
+    except (ParseError, TokenError):
+        return []
+    found = (
+        (line_of(text, sql) or 1, text.name)
+        for alias in query.find_all(exp.Alias)
+        if alias.alias == column
+        for text in _outcomes(alias.this)
+    )
+    return sorted(found)
+
+
+def _outcomes(node: exp.Expr) -> Iterator[exp.Expr]:
+    inner = node.unnest()
+    if isinstance(inner, exp.Case):
+        for branch in inner.args["ifs"]:
+            yield from _outcomes(branch.args["true"])
+        if inner.args.get("default"):
+            yield from _outcomes(inner.args["default"])
+    elif isinstance(inner, exp.Literal) and inner.is_string:
+        yield inner
+
+
 def _bare(node: exp.Expr) -> str:
     """Return the name of the column that ``node`` is, or is the lower case of; "" for none."""
     inner = node.this.unnest() if isinstance(node, exp.Lower) else node
@@ -101,14 +136,14 @@ def _unparsed(error: ParseError) -> Fault:
     return Fault(f"no SQL: {what} near {first.get('highlight')!r}", first.get("line"))
 
 
-def _messages(node: exp.Expr, tables: set[str], parameters: set[str]) -> Iterator[str]:
+def _messages(node: exp.Expr, tables: set[str], parameters: set[str], other: str) -> Iterator[str]:
     yield from (why for kind, key, why in BANNED if isinstance(node, kind) and node.args.get(key))
     kind = type(node).__name__
     if kind not in ALLOWED:
         name = node.name if isinstance(node, exp.Anonymous) else node.sql(dialect="duckdb")[:40]
         yield f"{kind} is outside the portable subset: {name}"
     elif isinstance(node, exp.Table) and (node.name not in tables or node.db):
-        yield f"reads {node.sql()!r}, which is neither events nor a list of detection.yml"
+        yield f"reads {node.sql()!r}, which is {other}"
     elif isinstance(node, exp.Placeholder) and node.name not in parameters:
         known = ", ".join(f"${name}" for name in sorted(parameters))
         yield f"unknown parameter {node.name!r}; known are {known}"
