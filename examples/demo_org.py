@@ -1,6 +1,7 @@
 """Writes the demo: a small org's log of three days, in as many shapes as such a folder has.
 
-A helper for command lines was at work two weeks before, so that it has a habit.
+A helper for command lines was at work two weeks before, so that it has a habit. The org's policies,
+which decide its sign-ins as the log has it, are those of ``demo_policies``.
 
 Usage: python examples/demo_org.py FOLDER
 
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -31,10 +32,55 @@ stephen susan tim tony ursula vint wei xavier yuki zoe
 """
 PEOPLE: tuple[str, ...] = tuple(_NAMES.split())
 FIREFOX_59 = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:59.0) Gecko/20100101 Firefox/59.0"
+HELPER = "gimme-aws-creds 2.8.2;Darwin;Python/3.11.9"
 IPHONE_13 = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 13_3 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/13.0.4 Mobile/15E148 Safari/604.1"
 )
+KNOWN = "192.0.2.{}"
+"""Addresses at which people usually sign in: the zone "Known networks"."""
+BUILD_HOST = "198.51.100.4"
+
+
+class Decided(NamedTuple):
+    """How a rule of a session policy decides."""
+
+    result: str
+    rule_id: str
+    rule: str
+    policy_id: str
+    policy: str
+
+
+_DEFAULT = ("00p1default0000000001", "Default Policy")
+_STAFF = ("00p1staff000000000001", "Staff")
+RULES: dict[str, Decided] = {
+    "default": Decided("ALLOW", "0pr1default0000000001", "Default Rule", *_DEFAULT),
+    "known": Decided("CHALLENGE", "0pr1known000000000001", "Known networks", *_STAFF),
+    "vpn": Decided("ALLOW", "0pr1vpn00000000000001", "VPN", *_STAFF),
+    "partners": Decided("ALLOW", "0pr1partners000000001", "Partners", *_STAFF),
+    "low_risk": Decided(
+        *("ALLOW", "0pr1lowrisk0000000001", "Low risk"),
+        *("00p1pilot000000000001", "Adaptive pilot"),
+    ),
+    "services": Decided(
+        *("ALLOW", "0pr1services000000001", "Build hosts"),
+        *("00p1services000000001", "Service accounts"),
+    ),
+    "admins": Decided(
+        *("CHALLENGE", "0pr1admins00000000001", "Always asked"),
+        *("00p1admins00000000001", "Administrators"),
+    ),
+}
+"""The rules that decide the log's sign-ins; ``demo_policies`` has all of them."""
+ADMINISTRATORS = ("kurt", "mary")
+PILOT = ("radia", "tim", "wei", "yuki")
+"""Whom Okta asks for no factor where it thinks the risk low."""
+
+
+def user_id(user: str) -> str:
+    """Return a person's id."""
+    return f"00u1{user:x<16}"
 
 
 class Org:
@@ -60,18 +106,18 @@ class Org:
         fields: dict[str, Any] = {
             "uuid": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
             "published": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "actor.id": f"00u1{user:x<16}",
+            "actor.id": user_id(user),
             "actor.alternateId": f"{user}@example.com",
             "actor.displayName": f"{user.title()} Example",
-            "client.ipAddress": f"192.0.2.{10 + number}",
+            "client.ipAddress": KNOWN.format(10 + number),
             "debugContext.debugData.dtHash": f"{number:064x}",
         }
         fields |= {name.replace("__", "."): value for name, value in overrides.items()}
         self.events.append(self._templates.event(template, fields))
         return str(fields["uuid"])
 
-    def sign_in(self, at: datetime, user: str, policy: str = "ALLOW", **overrides: Any) -> "SignIn":
-        """Log a legacy sign-in and the session policy's evaluation."""
+    def sign_in(self, at: datetime, user: str, rule: str, **overrides: Any) -> "SignIn":
+        """Log a legacy sign-in and the session policy's evaluation, which ``rule`` decides."""
         trail = self.word("Z")
         own: dict[str, Any] = {
             "authenticationContext__externalSessionId": self.word("102"),
@@ -79,8 +125,17 @@ class Org:
             "debugContext__debugData__requestId": trail,
         } | overrides
         self.add("session_start", at, user, **own)
-        result = {"outcome__result": policy, "outcome__reason": f"Sign-on policy: {policy}"}
-        self.add("session_policy", at + timedelta(milliseconds=53), user, **(own | result))
+        decided = RULES[rule]
+        evaluation = {
+            "outcome__result": decided.result,
+            "outcome__reason": f"Sign-on policy: {decided.result}",
+            "target__0__id": decided.policy_id,
+            "target__0__displayName": decided.policy,
+            "target__1__id": decided.rule_id,
+            "target__1__displayName": decided.rule,
+            "target__1__alternateId": decided.policy_id,
+        }
+        self.add("session_policy", at + timedelta(milliseconds=53), user, **(own | evaluation))
         return SignIn(self, at, user, own)
 
 
@@ -117,7 +172,9 @@ def everyday(org: Org) -> None:
     for day in range(3):
         for user in PEOPLE:
             at = START + timedelta(days=day) + org.minutes(0, 240)
-            signed_in = org.sign_in(at, user, "CHALLENGE")
+            rule = "admins" if user in ADMINISTRATORS else "known"
+            risk = {"debugContext__debugData__risk": "{level=MEDIUM}"} if user in PILOT else {}
+            signed_in = org.sign_in(at, user, rule, **risk)
             signed_in.then("mfa", timedelta(seconds=20))
             for _ in range(4):
                 signed_in.same("sso", org.minutes(1, 200))
@@ -140,44 +197,45 @@ def stories(org: Org) -> None:
     for place, user in enumerate(PEOPLE[5:25]):
         failed = {"outcome__result": "FAILURE", "outcome__reason": "INVALID_CREDENTIALS"}
         org.add("session_start", spray + place * 7 * second, user, **(attacker | failed))
-    token = org.sign_in(spray + 30 * 7 * second, "grace", **attacker)
+    token = org.sign_in(spray + 30 * 7 * second, "grace", "default", **attacker)
     token.same("sso", 40 * second).same("token_create", 4 * 60 * second)
     # The same attacker under an old iPhone's name.
     other = attacker | {"client__userAgent__rawUserAgent": IPHONE_13}
-    org.sign_in(spray + hour, "ida", **other).same("admin_app", 30 * second)
+    org.sign_in(spray + hour, "ida", "default", **other).same("admin_app", 30 * second)
     # The policy asked for a factor: the password is known, but the phone's owner said no.
     denied = other | {"client__userAgent__rawUserAgent": FIREFOX_59}
-    org.sign_in(spray + 2 * hour, "kurt", "CHALLENGE", **denied).then("deny_push", 25 * second)
-    org.sign_in(spray + 2.2 * hour, "mary", "CHALLENGE", **denied)
+    org.sign_in(spray + 2 * hour, "kurt", "admins", **denied).then("deny_push", 25 * second)
+    org.sign_in(spray + 2.2 * hour, "mary", "admins", **denied)
     # The intruder enrolls a factor and then passes it.
-    enrolled = org.sign_in(START + 30 * hour, "noor", **denied)
-    enrolled.same("factor_activate", 40 * second, target__0__id="00u1noorxxxxxxxxxxxx")
+    enrolled = org.sign_in(START + 30 * hour, "noor", "default", **denied)
+    enrolled.same("factor_activate", 40 * second, target__0__id=user_id("noor"))
     enrolled.then("mfa", 90 * second)
-    # In with a password alone; the admin console asked later.
+    # In with a password alone, the risk being low; the admin console asked later.
     for day, user in enumerate(("radia", "tim", "wei")):
-        admin = org.sign_in(START + day * 24 * hour + 2 * hour, user)
+        admin = org.sign_in(START + day * 24 * hour + 2 * hour, user, "low_risk")
         admin.then("mfa", 13 * second).then("admin_app", 15 * second)
     # Helpers for command lines, day after day: at last, a habit.
     for day in (-15, -12, -9, -6, -3, 0, 1, 2):
-        helper = {"client__userAgent__rawUserAgent": "gimme-aws-creds 2.8.2;Darwin;Python/3.11.9"}
-        org.sign_in(START + day * 24 * hour + hour, "vint", **helper).same("sso", 5 * second)
+        helper = {"client__userAgent__rawUserAgent": HELPER, "client__ipAddress": BUILD_HOST}
+        at = START + day * 24 * hour + hour
+        org.sign_in(at, "vint", "services", **helper).same("sso", 5 * second)
     # In with a second factor: what the published rule would have paged somebody for.
     late = org.sign_in(
         START + 5 * hour,
         "lise",
-        "CHALLENGE",
+        "known",
         authenticationContext__externalSessionId="102demoWithFactor",
     )
     late.then("mfa", 75 * second)
     # Explained: a partner's assertion, and a desktop on the domain.
-    partner = org.sign_in(START + 3 * hour, "zoe")
+    partner = org.sign_in(START + 3 * hour, "zoe", "partners")
     org.add("idp_assertion", partner.at, "zoe", **partner.own)
-    org.sign_in(START + 4 * hour, "yuki").same("desktop_sso", -2 * second)
+    org.sign_in(START + 4 * hour, "yuki", "low_risk").same("desktop_sso", -2 * second)
     # RADIUS: one factor, named and not excused.
-    vpn = org.sign_in(START + 26 * hour, "olga")
+    vpn = org.sign_in(START + 26 * hour, "olga", "vpn")
     org.add("radius", vpn.at, "olga", **vpn.own)
     # Too near the end of the log to tell.
-    org.sign_in(START + timedelta(days=2, hours=8, minutes=3), "sofia", **attacker)
+    org.sign_in(START + timedelta(days=2, hours=8, minutes=3), "sofia", "default", **attacker)
 
 
 def deliveries(events: Sequence[Event]) -> dict[str, bytes]:

@@ -78,6 +78,7 @@ DEBUG: tuple[Field, ...] = (
     _field("idp_mfa_verified", "mfaVerified", "word"),
     _field("original_principal_id", "originalPrincipal.id", "id"),
     _field("threat_suspected", "threatSuspected", "boolean"),
+    _field("behaviors", "behaviors"),
 )
 """Scalars inside ``debugContext.debugData``, whose values are texts and whose keys come and go."""
 
