@@ -13,6 +13,7 @@ from mfagap.model import Severity, VerdictWord
 from mfagap.notify.notice import Body, body, plain
 from mfagap.service.durable import exceptions
 from mfagap.service.matters import RULE, SILENCE, let_in
+from mfagap.service.regressions import GAP
 from mfagap.service.run import notifier, wall_ms
 from mfagap.settings import Settings
 from mfagap.state.alerts import Alerts, Outbox
@@ -237,7 +238,8 @@ def _route(settings: Settings, route: str) -> Any:
 
 
 def _is_of_users(row: Row) -> bool:
-    return row["detection"] != SILENCE and not row["dedup_key"].startswith(RULE)
+    own = row["detection"] in (SILENCE, GAP)
+    return not own and not row["dedup_key"].startswith(RULE)
 
 
 def test_route(settings: Settings, route: str) -> None:

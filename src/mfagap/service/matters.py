@@ -38,7 +38,7 @@ def silent(workshop: Workshop, names: Sequence[str], now_ms: int) -> None:
         for name in names:
             if name not in standing:
                 title = f"The source {name} has been silent for more than an hour"
-                _open(workshop, (SILENCE, name), title, Severity.MEDIUM, (now_ms, now_ms))
+                open_alert(workshop, (SILENCE, name), title, Severity.MEDIUM, (now_ms, now_ms))
         for name in sorted(standing.keys() - set(names)):
             row = standing[name]
             number = int(row["id"])
@@ -130,18 +130,20 @@ class Floods:
             "without a second factor within 24 hours"
         )
         found = let_in(workshop.sessions, detection.id, key, first_ms)
-        _open(workshop, (detection.id, key), title, detection.severity, (first_ms, now_ms), found)
+        open_alert(
+            workshop, (detection.id, key), title, detection.severity, (first_ms, now_ms), found
+        )
 
 
-def _open(
+def open_alert(
     workshop: Workshop,
     identity: tuple[str, str],
     title: str,
     severity: Severity,
     moment: tuple[int, int],
     sessions: Sequence[Session] = (),
-) -> None:
-    """Open an alert, and tell of it.
+) -> int:
+    """Open an alert, and tell of it; return its number.
 
     Args:
         workshop: The state.
@@ -167,3 +169,4 @@ def _open(
     for route, least in workshop.routes:
         if severity >= least:
             workshop.outbox.put(f"{number}-{entry}-{route}", number, route, told, now_ms)
+    return number

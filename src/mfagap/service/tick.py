@@ -26,6 +26,7 @@ from mfagap.model import (
     Slot,
     VerdictWord,
 )
+from mfagap.service import regressions
 from mfagap.service.durable import Workshop, reach, take_in
 from mfagap.service.matters import silent as tell_of_silence
 from mfagap.service.telling import Telling
@@ -82,10 +83,11 @@ def tick(workshop: Workshop, now_ms: int, clock: Callable[[], float]) -> Ticked:
     Raises:
         MfagapError: The lake, the state or a query failed; what was done stays done.
     """
+    reopened = regressions.look(workshop, now_ms)
     take_in(workshop, now_ms)
     watermark_ms, silent = watermark(workshop, now_ms)
     tell_of_silence(workshop, silent, now_ms)
-    done = Ticked(watermark_ms, silent=silent)
+    done = Ticked(watermark_ms, silent=silent, deeds=(Deed.OPENED,) * reopened)
     if watermark_ms is None:
         return done
     heard_ms = _heard(workshop, silent)

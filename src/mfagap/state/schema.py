@@ -154,4 +154,17 @@ CREATE TABLE untold (             -- alerts of which a suppression kept the last
 ) STRICT""",
         "CREATE INDEX outbox_by_alert ON outbox (alert)",
     ),
+    (
+        """
+CREATE TABLE closed (             -- policy rules that a plan closed, to be watched
+    rule_id TEXT PRIMARY KEY,
+    policy_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    run TEXT NOT NULL,            -- that closed it
+    closed_ms INTEGER NOT NULL,   -- when, by Okta's clock
+    actor_id TEXT,                -- as whom, in the log; NULL where nobody knows
+    looked INTEGER NOT NULL,      -- whether the log since then was looked through once
+    alert INTEGER REFERENCES alerts (id) -- the last that was opened about it
+) STRICT""",
+    ),
 )
