@@ -16,7 +16,7 @@ DEMO := build/demo
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    write sample logs and scan them"
+	@echo "make demo    write sample logs and policies, scan them, and tell what to change"
 	@echo "make test    lint, then the tests with the coverage gate"
 	@echo "make bench   measure the scan against other ways (20 minutes, 25 GB of disk)"
 	@echo "make lint    every static check"
@@ -32,10 +32,14 @@ demo: $(VENV)/.runtime
 	$(BIN)/mfagap scan $(DEMO)/logs -o $(DEMO)/report.html --all --quiet
 	$(BIN)/mfagap scan $(DEMO)/logs --all
 	$(BIN)/mfagap investigate 102demoWithFactor --logs $(DEMO)/logs --quiet
+	$(BIN)/python examples/demo_policies.py $(DEMO)/policies
+	$(BIN)/mfagap harden report $(DEMO)/logs --from $(DEMO)/policies -o $(DEMO)/hardening.html --quiet
+	$(BIN)/mfagap harden report $(DEMO)/logs --from $(DEMO)/policies --quiet
 	@echo
 	@echo "The report to look at and forward: $(DEMO)/report.html"
+	@echo "What to change, and whom it costs: $(DEMO)/hardening.html"
 	@echo "The sessions as JSON: $(DEMO)/sessions.jsonl"
-	@echo "The logs they came from: $(DEMO)/logs"
+	@echo "The logs they came from, and the policies: $(DEMO)/logs, $(DEMO)/policies"
 
 # pytest comes last, so that its summary is the last line printed. What an extension module says on
 # standard error when Python ends, after the summary, is kept aside and shown where a test failed.

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import Done, Run
+from tests.cli.demo import served, written
 from tests.cli.logs import every_status, write
 from tests.cli.watched import copied, run_once
 from tests.detect import shipped
+from tests.fake_okta.server import FakeOkta
 
 from mfagap.cli.main import main
 
@@ -53,3 +55,32 @@ def _watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(_watched: Path, tmp_path: Path) -> Path:
     """The settings of a folder after one run, for this test alone."""
     return copied(_watched, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The demo's log, and its policies as files."""
+    return written(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def planned(demo: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan that closes the demo's org."""
+    file = tmp_path_factory.mktemp("plan") / "plan.json"
+    logs, policies = demo
+    assert main(["harden", "plan", str(logs), "--from", str(policies), "-o", str(file), "-q"]) == 0
+    return file
+
+
+@pytest.fixture
+def harden(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs ``mfagap harden`` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: run("harden", *words)
+
+
+@pytest.fixture
+def okta(monkeypatch: pytest.MonkeyPatch) -> Generator[FakeOkta]:
+    """The demo's org, to which the environment's credentials lead."""
+    with served(monkeypatch) as running:
+        yield running

@@ -19,7 +19,7 @@ from tests.properties.orgs import END_S, log_event
 
 from mfagap.cli.main import main
 from mfagap.cli.output import FORMATS
-from mfagap.report import document, table
+from mfagap.report import document, grid, table
 from mfagap.report.clean import cell, terminal
 from mfagap.service.scan import Request, scan
 
@@ -60,7 +60,7 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def as_table(text: str, _: str) -> None:
     assert hidden(text) == []
-    assert max(map(len, text.split("\n"))) <= table.PLAIN_WIDTH
+    assert max(map(len, text.split("\n"))) <= grid.PLAIN_WIDTH
     assert len(text) < 1_000_000
 
 

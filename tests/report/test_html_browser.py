@@ -11,17 +11,24 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from tests.report.hardening import results as hardening
+from tests.report.hardening.rendering import rendered
 from tests.report.pages import DETECTION, HOSTILE, all_hostile, hostile, many, page
 from tests.report.results import investigated, result
-
-from mfagap.model import ScanResult
 
 ABUSED = result(
     many(3),
     detections=(DETECTION,),
     investigations={key: value for found in many(2) for key, value in investigated(found).items()},
 )
-PAGES = {"abused": ABUSED, "empty": result(), "hostile": hostile("x" * 1000)}
+PAGES = {
+    "abused": page(ABUSED),
+    "empty": page(result()),
+    "hostile": page(hostile("x" * 1000)),
+    "hardening": rendered("html", hardening.FOUND),
+    "hardening, empty": rendered("html", hardening.EMPTY),
+    "hardening, hostile": rendered("html", hardening.hostile("<img src=x onerror=a()>" * 50)),
+}
 Scheme = Literal["light", "dark"]
 
 
@@ -56,14 +63,14 @@ class Watched:
 def _opened(
     browser: Browser,
     folder: Path,
-    scanned: ScanResult,
+    source: str,
     scheme: Scheme = "light",
     width: int = 1200,
     *,
     script: bool = True,
 ) -> Watched:
     file = folder / "report.html"
-    file.write_text(page(scanned), encoding="utf-8")
+    file.write_text(source, encoding="utf-8")
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
     )
@@ -108,7 +115,7 @@ def test_anyone_can_read_it(
 
 
 def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
-    watched = _opened(browser, tmp_path, all_hostile())
+    watched = _opened(browser, tmp_path, page(all_hostile()))
     opened = watched.page
     opened.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
     opened.wait_for_timeout(200)
@@ -128,7 +135,7 @@ def test_hostile_text_does_nothing(browser: Browser, tmp_path: Path) -> None:
 def test_what_should_slip_through_is_stopped_by_the_policy(
     browser: Browser, tmp_path: Path
 ) -> None:
-    watched = _opened(browser, tmp_path, ABUSED)
+    watched = _opened(browser, tmp_path, PAGES["abused"])
     opened = watched.page
     opened.evaluate(
         """() => {
@@ -151,7 +158,7 @@ def test_what_should_slip_through_is_stopped_by_the_policy(
 
 
 def test_the_keyboard_reaches_every_link_and_every_fold(browser: Browser, tmp_path: Path) -> None:
-    opened = _opened(browser, tmp_path, ABUSED).page
+    opened = _opened(browser, tmp_path, PAGES["abused"]).page
     wanted: int = opened.evaluate(
         "[...document.querySelectorAll('a[href], summary, [tabindex=\"0\"]')]"
         ".filter(it => it.checkVisibility()).length"
@@ -171,7 +178,7 @@ def test_the_keyboard_reaches_every_link_and_every_fold(browser: Browser, tmp_pa
 
 
 def test_the_first_link_skips_to_the_report(browser: Browser, tmp_path: Path) -> None:
-    opened = _opened(browser, tmp_path, ABUSED).page
+    opened = _opened(browser, tmp_path, PAGES["abused"]).page
     opened.keyboard.press("Tab")
     box = opened.locator(".skip").bounding_box()
     assert box is not None
@@ -182,7 +189,7 @@ def test_the_first_link_skips_to_the_report(browser: Browser, tmp_path: Path) ->
 
 
 def test_a_citation_and_a_query_open_what_holds_them(browser: Browser, tmp_path: Path) -> None:
-    opened = _opened(browser, tmp_path, ABUSED, script=False).page
+    opened = _opened(browser, tmp_path, PAGES["abused"], script=False).page
     opened.locator("#session-1 a.cite").first.click()
     step = opened.locator("#session-1-3")
     step.wait_for(state="visible")
@@ -204,7 +211,7 @@ def test_no_width_needs_scrolling_to_the_side(
 
 
 def test_paper_is_light_and_has_the_evidence(browser: Browser, tmp_path: Path) -> None:
-    opened = _opened(browser, tmp_path, ABUSED, "dark").page
+    opened = _opened(browser, tmp_path, PAGES["abused"], "dark").page
     opened.emulate_media(media="print")
     color: str = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert re.findall(r"\d+", color) == ["255", "255", "255"]

@@ -10,6 +10,7 @@ from mfagap.cli import (
     alerts,
     detections,
     doctor,
+    harden,
     init,
     investigate,
     notify,
@@ -43,6 +44,7 @@ examples:
   mfagap init                               watch: settings to begin with,
   mfagap doctor --config mfagap.toml        whether all is in order,
   mfagap run --once --config mfagap.toml    and one run
+  mfagap harden report logs/ --from org.json  which rule let them in, and what to change
   mfagap detections show okta_legacy_authn_without_mfa
   mfagap test                               run the detections' own cases
 
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         alerts,
         suppress,
         notify,
+        harden,
         detections,
         test,
     ):

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -23,15 +23,15 @@ SUFFIXES = {
 }
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
+def add_to(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
     """Add the options that tell where to write and how."""
-    parser.add_argument("--format", choices=FORMATS, help="default: by -o's suffix, else table")
+    parser.add_argument("--format", choices=formats, help="default: by -o's suffix, else table")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write there, not to standard output"
     )
 
 
-def format_of(arguments: argparse.Namespace) -> str:
+def format_of(arguments: argparse.Namespace, suffixes: Mapping[str, str] = SUFFIXES) -> str:
     """Return the format that is asked for, or that the suffix of the output tells.
 
     Raises:
@@ -41,9 +41,9 @@ def format_of(arguments: argparse.Namespace) -> str:
         return arguments.format
     if arguments.output is None:
         return "table"
-    chosen = SUFFIXES.get(arguments.output.suffix.lower())
+    chosen = suffixes.get(arguments.output.suffix.lower())
     if chosen is None:
-        known = ", ".join(SUFFIXES)
+        known = ", ".join(suffixes)
         raise UsageError(f"{arguments.output}: no format has this suffix ({known}); give --format")
     return chosen
 
@@ -65,12 +65,25 @@ def write(
     chosen = format_of(arguments)
     options: dict[str, Any] = {}
     if chosen == "table":
-        color = not (no_color or arguments.output) and sys.stdout.isatty()
-        options = {"color": color, "explained": explained}
+        options = {"color": colored(arguments, no_color=no_color), "explained": explained}
     renderer = import_module(f"mfagap.report.{chosen}")
+    save(arguments.output, lambda out: renderer.render(result, statuses, out, **options))
+
+
+def colored(arguments: argparse.Namespace, *, no_color: bool) -> bool:
+    """Return whether what is written goes to a terminal that takes color."""
+    return not (no_color or arguments.output) and sys.stdout.isatty()
+
+
+def save(path: Path | None, render: Callable[[IO[str]], object]) -> None:
+    """Let ``render`` write to ``path``, or to standard output; a reader that is gone is no error.
+
+    Raises:
+        OutputError: The output cannot be written.
+    """
     try:
-        with _opened(arguments.output) as out:
-            renderer.render(result, statuses, out, **options)
+        with _opened(path) as out:
+            render(out)
             out.flush()
     except BrokenPipeError:
         reader_is_gone()  # the counts and the exit code stand all the same

@@ -17,7 +17,7 @@ _FORMULA = re.compile(r"(^|;)(?=[\s\"]*[=+\-@\uff0b\uff0d\uff1d\uff20])")
 at a semicolon, whatever quotes stand around it."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_NOT_PRINTABLE_ASCII = re.compile("[^ -~]+")
+_NOT_PRINTABLE_ASCII = re.compile("[^ -~\n]+")
 _LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
@@ -94,8 +94,15 @@ def json_line(value: Mapping[str, Any]) -> str:
     Half a surrogate pair becomes U+FFFD: strict parsers refuse the whole line for it, and so a user
     agent could hide its finding from them.
     """
-    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
-    return _NOT_PRINTABLE_ASCII.sub(_units, text) + "\n"
+    return json_text(value, None) + "\n"
+
+
+def json_text(value: object, indent: int | None = 2, *, sort_keys: bool = False) -> str:
+    """Return ``value`` as ``json_line`` does, by default on many lines."""
+    # Line ends inside of a text are escaped by then: what is left of them parts the lines.
+    written = json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
+    text = _LONE_SURROGATE.sub("\ufffd", written)
+    return _NOT_PRINTABLE_ASCII.sub(_units, text)
 
 
 def _units(match: re.Match[str]) -> str:

@@ -1,21 +1,13 @@
-"""HTML: one file to forward, without script and without network.
+"""HTML: one file to forward, without script and without network; ``page`` cleans what it shows."""
 
-Every text that a template prints passes through ``_printed``: cleaned, cut and then escaped. Nobody
-has to remember it, and the policy in the page's head lets nothing run or load should it ever fail.
-"""
-
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
 
-from mfagap.detect.evaluate import rfc3339
 from mfagap.model import Finding, Investigation, MfaStatus, ScanResult, VerdictWord
-from mfagap.report import clean, document, overview, sessions, summary
+from mfagap.report import document, overview, page, sessions, summary
 
 MOST_SESSIONS = 200
 """Sessions in full: the worst. A page with more is slow to open and nobody reads it."""
@@ -28,9 +20,6 @@ MOST_ROWS = 2000
 
 MOST_NOTES = 60
 MOST_HARDEN = 50
-
-_TEXT = 160
-"""Characters of a text from the log, unless a template asks for more."""
 
 STATUSES: Mapping[MfaStatus, str] = {
     MfaStatus.SINGLE_FACTOR: "A password alone was enough.",
@@ -53,80 +42,21 @@ VERDICTS: Mapping[VerdictWord, str] = {
 
 
 def render(result: ScanResult, statuses: Iterable[MfaStatus], out: IO[str]) -> None:
-    """Write ``result`` to ``out``: pure ASCII, so that no encoding of the output can spoil it."""
-    environment = _environment()
+    """Write ``result`` to ``out``."""
+    environment = page.environment()
     findings = document.shown(result, statuses)
-    page = environment.get_template("scan.html").generate(_view(environment, result, findings))
-    for piece in page:
-        out.write(_ascii(piece).decode())
-
-
-def _ascii(text: str) -> bytes:
-    return text.encode("ascii", "xmlcharrefreplace")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("mfagap.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printed,
-    )
-    filters: dict[str, Any] = {
-        "cut": _cut,
-        "lines": _lines,
-        "moment": _moment,
-        "number": "{:,}".format,
-        "utc": rfc3339,
-        "words": _words,
-    }
-    environment.filters.update(filters)
-    return environment
-
-
-def _printed(value: object) -> object:
-    """Return what an expression of a template prints; markup was cleaned when it was made."""
-    return clean.html(value, _TEXT) if isinstance(value, str) and not _is_markup(value) else value
-
-
-def _is_markup(value: str) -> bool:
-    return isinstance(value, Markup)
-
-
-def _cut(text: str, limit: int) -> Markup:
-    """Return ``text`` with another limit than the usual one."""
-    return escape(clean.html(text, limit))
-
-
-def _lines(text: str) -> Markup:
-    return escape(clean.html_lines(text))
-
-
-def _words(name: str) -> str:
-    """Return an identifier as words."""
-    return name.replace("_", " ")
-
-
-def _moment(ms: int) -> str:
-    """Return UTC epoch milliseconds for reading; the exact time is in the element's attribute."""
-    return rfc3339(ms).removesuffix("Z")[:19].replace("T", " ")
+    page.write(environment, "scan.html", _view(environment, result, findings), out)
 
 
 def _view(
     environment: Environment, result: ScanResult, findings: Sequence[Finding]
 ) -> dict[str, Any]:
     """Return all that the template names."""
-    style = environment.get_template("scan.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     investigations = [found for found in map(result.investigation, findings) if found is not None]
     known = sessions.queries(investigations)
     full = list(_in_full(environment, result, findings[:MOST_SESSIONS], known))
     others = findings[len(full) :]
     return {
-        "policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'",
         "result": result,
         "findings": findings,
         "all_legacy": sum(result.counts.values()),
@@ -162,7 +92,7 @@ def _in_full(
     for place, found in enumerate(findings, 1):
         session = sessions.session(place, found, result, known)
         drawn = template.render(session=session)
-        room -= len(_ascii(drawn))
+        room -= len(page.ascii_of(drawn))
         if room < 0:
             return
         yield session, drawn

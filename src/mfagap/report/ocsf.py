@@ -11,7 +11,6 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import IO, Any
 
-from mfagap import __version__
 from mfagap.detect.attack import Attack
 from mfagap.model import (
     ALERTING,
@@ -28,15 +27,23 @@ from mfagap.model import (
 )
 from mfagap.report import document
 from mfagap.report.clean import json_line
+from mfagap.report.ocsf_objects import (
+    CREATE,
+    OTHER,
+    account,
+    event_class,
+    given,
+    product,
+    rule,
+    severity,
+)
 
-SCHEMA_VERSION = "1.8.0"
 PROFILE = "incident"
 """What ``verdict`` belongs to; everything else is in the class itself."""
 
-_CLASS_UID = 2004
-_CREATE = (1, "Create")
+_CLASS = (2004, "Detection Finding")
 _ACTIVITY = {
-    "opened": _CREATE,
+    "opened": CREATE,
     "worsened": (2, "Update"),
     "reopened": (2, "Update"),
     "retracted": (3, "Close"),
@@ -54,7 +61,6 @@ _VERDICT = {
     VerdictWord.SECURITY_RISK: 8,
 }
 _STATE = {"stable": (1, "Active"), "experimental": (3, "Experimental")}
-_OTHER = 99
 _IS_MFA = {MfaStatus.SINGLE_FACTOR: False, MfaStatus.CHALLENGED: False, MfaStatus.MFA: True}
 """Of the other statuses the log alone does not say it."""
 
@@ -113,15 +119,15 @@ def alert(key: str, uid: str, notice: Mapping[str, Any], now_ms: int) -> dict[st
     kind = str(notice["kind"])
     verdict = None if notice["verdict"] is None else VerdictWord(notice["verdict"])
     status, word = _STATUS[notice["status"]]
-    times = _given(
+    times = given(
         first_seen_time=_ms(notice["first_seen"]), last_seen_time=_ms(notice["last_seen"])
     )
     evidences = _told(notice)
     return {
-        **_class(*_ACTIVITY.get(kind, (_OTHER, kind.capitalize())), now_ms),
-        "metadata": {**_product(), "uid": uid, "log_provider": "Okta"},
+        **event_class(*_CLASS, _ACTIVITY.get(kind, (OTHER, kind.capitalize())), now_ms),
+        "metadata": {**product(PROFILE), "uid": uid, "log_provider": "Okta"},
         "message": notice["title"],
-        **_severity(Severity[notice["severity"].upper()]),
+        **severity(Severity[notice["severity"].upper()]),
         "status_id": status,
         "status": word,
         "is_alert": True,
@@ -131,19 +137,19 @@ def alert(key: str, uid: str, notice: Mapping[str, Any], now_ms: int) -> dict[st
             "title": notice["title"],
             **times,
             "analytic": {"type_id": 1, "type": "Rule", "uid": notice["detection"]},
-            **_given(attacks=_attacks(notice["attack"])),
+            **given(attacks=_attacks(notice["attack"])),
         },
-        **_given(
+        **given(
             evidences=evidences,
             resources=[
-                *(_account(name=login) for login in notice["users"]),
-                *(_rule(name=name) for name in notice["rules"]),
+                *(account(name=login) for login in notice["users"]),
+                *(rule(name=name) for name in notice["rules"]),
             ],
             observables=_observables(evidences),
         ),
         "unmapped": {
-            **_given(**{name: value for name, value in notice.items() if name not in _PLACED}),
-            **_given(addresses=[text for text in notice["addresses"] if not _address(text)]),
+            **given(**{name: value for name, value in notice.items() if name not in _PLACED}),
+            **given(addresses=[text for text in notice["addresses"] if not _address(text)]),
             "key": key,
         },
     }
@@ -189,12 +195,12 @@ def _event(
     start = _start(found)
     answers = [] if investigated is None else _answers(investigated)
     return {
-        **_class(*_CREATE, now_ms),
+        **event_class(*_CLASS, CREATE, now_ms),
         "start_time": min(seen_ms),
         "end_time": max(seen_ms),
         "metadata": _metadata(found, detection, now_ms),
         "message": found.title,
-        **_severity(found.severity),
+        **severity(found.severity),
         "confidence_id": _CONFIDENCE[found.confidence],
         "confidence": found.confidence.value.capitalize(),
         "status_id": 1,
@@ -213,7 +219,7 @@ def _event(
         "evidences": [start, *answers],
         "resources": _resources(found),
         "observables": _observables([start]),
-        **_given(remediation=detection and _remediation(detection)),
+        **given(remediation=detection and _remediation(detection)),
         "unmapped": _unmapped(found, investigated),
     }
 
@@ -229,40 +235,12 @@ def _metadata(found: Finding, detection: Detection | None, now_ms: int) -> dict[
     then loses no later verdict; what stays the same is ``finding_info.uid``.
     """
     return {
-        **_product(),
+        **product(PROFILE),
         "uid": f"{_uid(found)}:{now_ms}",
         "original_event_uid": found.uuid,
         "log_provider": "Okta",
-        **_given(labels=list(detection.tags) if detection else []),
+        **given(labels=list(detection.tags) if detection else []),
     }
-
-
-def _product() -> dict[str, Any]:
-    return {
-        "version": SCHEMA_VERSION,
-        "profiles": [PROFILE],
-        "product": {"name": "mfagap", "vendor_name": "mfagap", "version": __version__},
-    }
-
-
-def _class(activity: int, name: str, now_ms: int) -> dict[str, Any]:
-    """Return what class of event it is, and what happened to the finding."""
-    return {
-        "class_uid": _CLASS_UID,
-        "class_name": "Detection Finding",
-        "category_uid": 2,
-        "category_name": "Findings",
-        "activity_id": activity,
-        "activity_name": name,
-        "type_uid": _CLASS_UID * 100 + activity,
-        "type_name": f"Detection Finding: {'Other' if activity == _OTHER else name}",
-        "time": now_ms,
-        "timezone_offset": 0,
-    }
-
-
-def _severity(severity: Severity) -> dict[str, Any]:
-    return {"severity_id": severity + 1, "severity": severity.word.capitalize()}
 
 
 def _judged(investigated: Investigation | None) -> dict[str, Any]:
@@ -290,28 +268,28 @@ def _start(found: Finding) -> dict[str, Any]:
     """Return the session's start as evidence: who came in, from where, and how."""
     context = found.alert_context
     address = _address(context.source_ip)
-    session = _given(
+    session = given(
         uid=context.external_session_id,
         created_time=found.start_ms,
         is_mfa=_IS_MFA.get(found.mfa_status),
     )
     actor = {
-        "user": _given(uid=context.actor_id, **_user(context.user_email)),
+        "user": given(uid=context.actor_id, **_user(context.user_email)),
         "session": session,
-        **_given(authorizations=_authorizations(found.policy)),
+        **given(authorizations=_authorizations(found.policy)),
     }
     path = context.request_uri
-    request = _given(user_agent=context.user_agent, url=None if path is None else {"path": path})
+    request = given(user_agent=context.user_agent, url=None if path is None else {"path": path})
     return {
         "name": "user.session.start",
         "uid": found.uuid,
         "actor": actor,
-        **_given(src_endpoint=address and {"ip": address}, http_request=request),
+        **given(src_endpoint=address and {"ip": address}, http_request=request),
     }
 
 
 def _user(login: str) -> dict[str, Any]:
-    return _given(name=login, email_addr=login if _EMAIL.fullmatch(login) else None)
+    return given(name=login, email_addr=login if _EMAIL.fullmatch(login) else None)
 
 
 def _address(text: str | None) -> str | None:
@@ -329,7 +307,7 @@ def _address(text: str | None) -> str | None:
 def _authorizations(policy: Policy) -> list[dict[str, Any]]:
     if policy.result is None:
         return []
-    named = _given(uid=policy.policy_id, name=policy.policy_name)
+    named = given(uid=policy.policy_id, name=policy.policy_name)
     return [{"decision": policy.result, "policy": {"type": "Okta session policy", **named}}]
 
 
@@ -367,18 +345,10 @@ def _mentions(
 def _resources(found: Finding) -> list[dict[str, Any]]:
     """Return the account that was signed in to, and the rule that let the session in."""
     context, policy = found.alert_context, found.policy
-    resources = [_account(uid=context.actor_id, name=context.user_email)]
+    resources = [account(uid=context.actor_id, name=context.user_email)]
     if policy.rule_id or policy.rule_name:
-        resources.append(_rule(uid=policy.rule_id, name=policy.rule_name))
+        resources.append(rule(uid=policy.rule_id, name=policy.rule_name))
     return resources
-
-
-def _account(**named: str | None) -> dict[str, Any]:
-    return {**_given(**named), "type": "Okta user", "role_id": 3, "role": "Affected"}
-
-
-def _rule(**named: str | None) -> dict[str, Any]:
-    return {**_given(**named), "type": "Okta policy rule", "role_id": 4, "role": "Related"}
 
 
 def _observables(evidences: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -401,14 +371,14 @@ def _at(value: dict[str, Any], path: str) -> str | None:
 def _unmapped(found: Finding, investigated: Investigation | None) -> dict[str, Any]:
     values = document.finding(found, investigated)
     context = found.alert_context
-    return _given(
+    return given(
         mfa_status=values["mfa_status"],
         mfa_link=found.mfa_link,
         mfa_event=found.mfa_event,
         explanation=values["explanation"],
         annotations=values["annotations"],
         confidence_reasons=values["confidence_reasons"],
-        policy=_given(**asdict(found.policy)),
+        policy=given(**asdict(found.policy)),
         transaction_id=context.transaction_id,
         source_ip=None if _address(context.source_ip) else context.source_ip,
         dedup_key=found.dedup_key,
@@ -421,13 +391,13 @@ def _analyzed(found: Finding, detection: Detection | None, attack: Attack) -> di
     analytic: dict[str, Any] = {"type_id": 1, "type": "Rule", "uid": found.detection}
     if detection is None:
         return {"analytic": analytic}
-    state_id, state = _STATE.get(detection.status, (_OTHER, detection.status))
+    state_id, state = _STATE.get(detection.status, (OTHER, detection.status))
     analytic |= {"name": detection.title, "state_id": state_id, "state": state}
     version = detection.attack_version
     return {
         "desc": detection.description,
         "analytic": analytic,
-        **_given(
+        **given(
             attacks=[_attack(pair, version, attack) for pair in detection.attack],
             data_sources=list(detection.data_sources),
             types=list(detection.categories),
@@ -441,12 +411,12 @@ def _attack(pair: Technique, version: str, attack: Attack) -> dict[str, Any]:
     name = attack.names.get(pair.technique)
     parent, _, own = (None, None, None) if name is None else name.partition(": ")
     parts: dict[str, Any] = {
-        "tactic": _given(uid=pair.tactic, name=attack.tactics.get(pair.tactic)),
-        "technique": _given(uid=above, name=parent if below else name),
+        "tactic": given(uid=pair.tactic, name=attack.tactics.get(pair.tactic)),
+        "technique": given(uid=above, name=parent if below else name),
         "version": version,
     }
     if below:
-        parts["sub_technique"] = _given(uid=pair.technique, name=own)
+        parts["sub_technique"] = given(uid=pair.technique, name=own)
     return parts
 
 
@@ -454,9 +424,4 @@ def _remediation(detection: Detection) -> dict[str, Any] | None:
     if not detection.prevention:
         return None
     desc = "\n".join(detection.prevention)
-    return {"desc": desc, **_given(references=list(detection.references))}
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    """Return what there is of ``values``: OCSF leaves out what is unknown, and has no null."""
-    return {name: value for name, value in values.items() if value not in (None, [], {})}
+    return {"desc": desc, **given(references=list(detection.references))}

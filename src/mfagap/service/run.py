@@ -117,14 +117,24 @@ def opened(settings: Settings) -> Generator[Workshop]:
         LakeError: The lake cannot.
         SettingsError: A detection's settings, or a route, are off.
     """
+    with held(settings.state), Database(settings.state) as database:
+        yield workshop_of(settings, database)
+
+
+def workshop_of(settings: Settings, database: Database) -> Workshop:
+    """Return what works on the state ``database``.
+
+    Raises:
+        SettingsError: A detection's settings, or a route, are off.
+        LakeError: The lake cannot be used.
+    """
     detections = [
         customize(d, settings.detections.get(d.id, {}), settings.file) for d in load_all()
     ]
     routes = [(name, least(table)) for name, table in settings.routes.items()]
-    with held(settings.state), Database(settings.state) as database:
-        lake = Lake(settings.state / "lake")
-        names = list(settings.sources)
-        yield Workshop(lake, database, detections, routes, names, settings.flood_limit)
+    lake = Lake(settings.state / "lake")
+    names = list(settings.sources)
+    return Workshop(lake, database, detections, routes, names, settings.flood_limit)
 
 
 def run_once(

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +83,32 @@ Progress = Callable[[int, int], None]
 """Told the bytes read since it was last told, and the bytes of all input."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read beside what the detections read: types of events, and SQL that names columns."""
+
+    event_types: Sequence[str] = ()
+    queries: Sequence[str] = ()
+
+
+NOTHING_MORE = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log that was read and judged.
+
+    Attributes:
+        result: What the detections and their runbooks say of it.
+        engine: Holds its ``events``.
+        slot: The starts that were judged, and the watermark.
+    """
+
+    result: ScanResult
+    engine: Engine
+    slot: Slot
+
+
 def scan(request: Request, progress: Progress = lambda _read, _all: None) -> ScanResult:
     """Read what ``request`` names and judge every start in it.
 
@@ -94,7 +120,22 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         NothingReadable: There is no Okta event in all of the input.
         EngineError: A query failed, did more than it may, or ran out of time, memory or disk.
     """
-    detections = _customized(request)
+    with judged(request, progress) as log:
+        return log.result
+
+
+@contextlib.contextmanager
+def judged(
+    request: Request,
+    progress: Progress = lambda _read, _all: None,
+    wanted: Wanted = NOTHING_MORE,
+) -> Generator[Log]:
+    """Do what ``scan`` does, and hold the events for who has more to ask.
+
+    Raises:
+        MfagapError: See ``scan``.
+    """
+    detections = customized(request)
     given_now = _given_now(request)
     wall_ms = time.time_ns() // 1_000_000
     outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
@@ -103,24 +144,48 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         found = discover(request.paths, request.stdin, Path(scratch), outputs)
         # Opened once the call is known to be sound: this empties a file of that name.
         rejects = stack.enter_context(Rejects(request.rejects))
-        columns = named_in(*(sql for detection in detections for sql in detection.queries))
+        columns, types = reads(detections, wanted)
         lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns))
         total = found.total_bytes
-        types = sorted({kind for detection in detections for kind in detection.event_types})
         lake.load(found.deliveries, types, lambda read: progress(read, total))
         oldest, now_ms = _span(lake.totals, found, given_now)
         unseen = 0 if given_now is None else lake.forget_after(now_ms)
-        slot = _slot(request, oldest, now_ms)
+        slot = slot_of(request, oldest, now_ms)
         sandbox = Sandbox(lake.connection)  # from here on the database reads no file
-        judged = [_judged(detection, sandbox, slot, request) for detection in detections]
-        name = request.session
-        meant = frozenset[str]() if name is None else starts_of(name, sandbox)
+        result = replace(
+            judge(request, detections, sandbox, slot),
+            totals=lake.totals,
+            problems=dict(sorted(rejects.counts.items())),
+            examples={reason: tuple(places) for reason, places in rejects.examples.items()},
+            ignored=found.ignored,
+            unseen=unseen,
+        )
+        yield Log(result, sandbox, slot)
+
+
+def reads(detections: Sequence[Detection], wanted: Wanted) -> tuple[frozenset[str], Sequence[str]]:
+    """Return the columns of ``events`` and the types of events that are asked for."""
+    sql = (sql for detection in detections for sql in detection.queries)
+    types = {kind for detection in detections for kind in detection.event_types}
+    return named_in(*sql, *wanted.queries), sorted(types.union(wanted.event_types))
+
+
+def judge(
+    request: Request, detections: Sequence[Detection], engine: Engine, slot: Slot
+) -> ScanResult:
+    """Return what ``detections`` say of the starts in ``slot``; what was read is not in it.
+
+    Raises:
+        EngineError: A query failed, did more than it may, or ran out of time, memory or disk.
+    """
+    runs = [_judged(detection, engine, slot, request) for detection in detections]
+    name = request.session
     investigations = {
         (investigation.detection, uuid): investigation
-        for _, run in judged
+        for _, run in runs
         for uuid, investigation in run.items()
     }
-    evaluations = [evaluation for evaluation, _ in judged]
+    evaluations = [evaluation for evaluation, _ in runs]
     findings = [finding for evaluation in evaluations for finding in evaluation.findings]
     findings.sort(key=lambda finding: _worst_first(finding, investigations))
     statuses = Counter(finding.mfa_status for finding in findings)
@@ -132,19 +197,23 @@ def scan(request: Request, progress: Progress = lambda _read, _all: None) -> Sca
         alerts=tuple(alert for d, e in pairs for alert in alerts.group(d, e.findings)),
         counts={status: statuses[status] for status in MfaStatus},
         skipped=sum((Counter(dict(e.skipped)) for e in evaluations), Counter[str]()),
-        totals=lake.totals,
-        problems=dict(sorted(rejects.counts.items())),
-        examples={reason: tuple(places) for reason, places in rejects.examples.items()},
-        ignored=found.ignored,
-        now_ms=now_ms,
-        unseen=unseen,
+        totals=Totals(),
+        problems={},
+        examples={},
+        ignored=(),
+        now_ms=slot.watermark_ms,
+        unseen=0,
         from_ms=None if request.since is None else slot.from_ms,
-        meant=meant,
+        meant=frozenset[str]() if name is None else starts_of(name, engine),
     )
 
 
-def _slot(request: Request, oldest: int, now_ms: int) -> Slot:
-    """Return the starts that are judged, and the watermark."""
+def slot_of(request: Request, oldest: int, now_ms: int) -> Slot:
+    """Return the starts that are judged, and the watermark.
+
+    Raises:
+        UsageError: A time cannot be read, or ``until`` is not after ``since``.
+    """
     slot = Slot(
         from_ms=oldest if request.since is None else _time(request.since, now_ms, "--since"),
         to_ms=FOREVER_MS if request.until is None else _time(request.until, now_ms, "--until"),
@@ -181,7 +250,13 @@ def _worst_first(
     return -finding.severity, place, -finding.start_ms, finding.uuid, finding.detection
 
 
-def _customized(request: Request) -> list[Detection]:
+def customized(request: Request) -> list[Detection]:
+    """Return the detections to run, with the changes of the settings.
+
+    Raises:
+        SettingsError: The settings name an unknown detection, list or column.
+        ContentError: A detection is off.
+    """
     settings = request.settings
     detections = load_all(request.detections)
     known = {detection.id for detection in detections}
@@ -219,6 +294,22 @@ def _time(text: str, now_ms: int, option: str) -> int:
         return now_ms - seconds(text) * 1000
     except ValueError:
         return moment(text, option)
+
+
+def ahead(text: str, now_ms: int, option: str) -> int:
+    """Return ``text`` (ISO 8601, or a duration from NOW) as UTC epoch milliseconds.
+
+    Raises:
+        UsageError: It is no time; names ``option``.
+    """
+    try:
+        return now_ms + seconds(text) * 1000
+    except ValueError:
+        try:
+            return moment(text, option)
+        except UsageError as error:
+            hint = "write it as 2026-12-31, or as 30d or 12h from now"
+            raise UsageError(f"{option}: {text!r} is no time; {hint}") from error
 
 
 def moment(text: str, option: str) -> int:

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from mfagap.detect.durations import seconds
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
 from mfagap.errors import UsageError
 from mfagap.service.casebook import Person, covers, opened
 from mfagap.service.run import wall_ms
-from mfagap.service.scan import moment
+from mfagap.service.scan import ahead
 from mfagap.settings import Settings
 from mfagap.state.alerts import Alerts
 from mfagap.state.database import Database, Row
@@ -157,14 +156,7 @@ def _said(text: str, option: str) -> str:
 
 def _expiry(text: str, now_ms: int, settings: Settings) -> int:
     """Return the moment that ``text`` names, as UTC epoch milliseconds."""
-    try:
-        until_ms = now_ms + seconds(text) * 1000
-    except ValueError:
-        try:
-            until_ms = moment(text, "--until")
-        except UsageError as error:
-            hint = "write it as 2026-12-31, or as 30d or 12h from now"
-            raise UsageError(f"--until: {text!r} is no time; {hint}") from error
+    until_ms = ahead(text, now_ms, "--until")
     if until_ms <= now_ms:
         raise UsageError(f"--until {text}: that is past")
     if until_ms > now_ms + settings.suppression_days * DAY_MS:

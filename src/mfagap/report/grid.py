@@ -1,0 +1,109 @@
+"""Tables for a terminal: wide where there is none, and narrow ones drop what matters least."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mfagap.model import Severity
+
+PLAIN_WIDTH = 1000
+"""Columns where the output is no terminal: a row is one line there, for grep and wc."""
+
+LEAST = 16
+"""The width down to which a column that may be folded is folded."""
+
+STYLES: Mapping[Severity, str] = {
+    Severity.CRITICAL: "bold red",
+    Severity.HIGH: "red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+    Severity.INFORMATIONAL: "dim",
+}
+
+
+class Terminal(Console):
+    """A console that never reads text as markup.
+
+    Rich's own ends the process with exit code 1 where the reader of a pipe is gone.
+
+    Args:
+        out: A terminal or a file.
+        color: Whether ``out`` is a terminal that takes color.
+    """
+
+    def __init__(self, out: IO[str], *, color: bool) -> None:
+        super().__init__(
+            file=out,
+            width=None if color else PLAIN_WIDTH,
+            no_color=not color,
+            force_terminal=color,
+            highlight=False,
+            emoji=False,
+            markup=False,
+        )
+        self.color = color
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller."""
+        raise BrokenPipeError
+
+    def say(self, line: str = "", style: str = "") -> None:
+        """Print ``line``, which is clean."""
+        self.print(Text(line, style=style if self.color else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a table shows.
+
+    Attributes:
+        limits: Its columns, and how much of a value each shows.
+        long: Columns that are folded down to ``LEAST``.
+        dropped: What a terminal that is too narrow does without, the first first.
+        folded: Other columns that may be folded, where nothing more is dropped.
+    """
+
+    limits: Mapping[str, int]
+    long: Sequence[str]
+    dropped: Sequence[str]
+    folded: Sequence[str] = ()
+
+
+Row = Mapping[str, str]
+
+
+def draw(
+    console: Terminal, layout: Layout, rows: Sequence[Row], styles: Sequence[Severity | None]
+) -> list[str]:
+    """Print ``rows``, whose texts are clean, and return the columns that had no room."""
+    names = _fitting(layout, rows, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold" if console.color else "")
+    for name in names:
+        folded = console.color and name in (*layout.long, *layout.folded)
+        table.add_column(name, no_wrap=not folded, overflow="fold")
+    for row, severity in zip(rows, styles, strict=True):
+        style = STYLES[severity] if console.color and severity is not None else ""
+        table.add_row(*(Text(row[name]) for name in names), style=style)
+    console.print(table)
+    return [name for name in layout.limits if name not in names]
+
+
+def _fitting(layout: Layout, rows: Sequence[Row], width: int) -> list[str]:
+    """Return the columns that ``width`` has room for."""
+    names = list(layout.limits)
+    for name in layout.dropped:
+        if sum(_width(layout, rows, kept) for kept in names) + 2 * (len(names) - 1) <= width:
+            break
+        names.remove(name)
+    return names
+
+
+def _width(layout: Layout, rows: Sequence[Row], name: str) -> int:
+    """Return how wide the column ``name`` has to be."""
+    widest = max(cell_len(text) for text in (name, *(row[name] for row in rows)))
+    return min(widest, LEAST) if name in layout.long else widest

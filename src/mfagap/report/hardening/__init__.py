@@ -1,0 +1,1 @@
+"""What `mfagap harden` shows: one file a format, over one document."""
