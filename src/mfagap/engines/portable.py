@@ -6,6 +6,7 @@ times are integers. What engines answer differently is left out: docs/decisions/
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -51,7 +52,7 @@ def faults(sql: str, tables: set[str], parameters: set[str]) -> list[Fault]:
         parameters: Names that it may use as ``$name``.
     """
     try:
-        statements = sqlglot.parse(sql, dialect="duckdb")
+        statements = _statements(sql)
     except ParseError as error:
         return [_unparsed(error)]
     except TokenError as error:
@@ -74,11 +75,12 @@ def compared(sql: str, column: str) -> list[tuple[int, str]]:
     ``LOWER(column)`` counts as the column, of whatever table. What is no SQL compares nothing.
     """
     try:
-        query = sqlglot.parse_one(sql, dialect="duckdb")
+        statements = _statements(sql)
     except (ParseError, TokenError):
         return []
     found: list[tuple[int, str]] = []
-    for node in query.find_all(exp.EQ, exp.In, exp.Like, exp.Case):
+    nodes = (n for s in statements if s for n in s.find_all(exp.EQ, exp.In, exp.Like, exp.Case))
+    for node in nodes:
         sides = [
             (child.this if isinstance(child, exp.If) else child).unnest()
             for child in node.iter_expressions()
@@ -87,6 +89,12 @@ def compared(sql: str, column: str) -> list[tuple[int, str]]:
             texts = (side for side in sides if isinstance(side, exp.Literal) and side.is_string)
             found += [(line_of(text, sql) or 1, text.name) for text in texts]
     return sorted(found)
+
+
+@lru_cache(maxsize=64)
+def _statements(sql: str) -> tuple[exp.Expr | None, ...]:
+    """Return the statements of ``sql``, which nobody changes: a query is linted more than once."""
+    return tuple(sqlglot.parse(sql, dialect="duckdb"))
 
 
 def _bare(node: exp.Expr) -> str:
