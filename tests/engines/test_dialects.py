@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 
 import duckdb
 import pytest
@@ -140,6 +141,7 @@ def _names(detection_id: str, step: str | None) -> list[str]:
     return [*STEP_MEANINGS, *runbook.parameters]
 
 
+@cache
 def _back(dialect: str, detection_id: str, step: str | None = None) -> str:
     """Return a golden file, parsed in its dialect, as DuckDB's SQL without what dialects need."""
     detection = find(detection_id)

@@ -6,6 +6,7 @@ times are integers. What engines answer differently is left out: docs/decisions/
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -57,7 +58,7 @@ def faults(
         other: What any other table is.
     """
     try:
-        statements = sqlglot.parse(sql, dialect="duckdb")
+        statements = _statements(sql)
     except ParseError as error:
         return [_unparsed(error)]
     except TokenError as error:
@@ -80,11 +81,12 @@ def compared(sql: str, column: str) -> list[tuple[int, str]]:
     ``LOWER(column)`` counts as the column, of whatever table. What is no SQL compares nothing.
     """
     try:
-        query = sqlglot.parse_one(sql, dialect="duckdb")
+        statements = _statements(sql)
     except (ParseError, TokenError):
         return []
     found: list[tuple[int, str]] = []
-    for node in query.find_all(exp.EQ, exp.In, exp.Like, exp.Case):
+    nodes = (n for s in statements if s for n in s.find_all(exp.EQ, exp.In, exp.Like, exp.Case))
+    for node in nodes:
         sides = [
             (child.this if isinstance(child, exp.If) else child).unnest()
             for child in node.iter_expressions()
@@ -101,12 +103,14 @@ def given(sql: str, column: str) -> list[tuple[int, str]]:
     A text is given as it stands, or by a branch of a CASE.
     """
     try:
-        query = sqlglot.parse_one(sql, dialect="duckdb")
+        statements = _statements(sql)
     except (ParseError, TokenError):
         return []
     found = (
         (line_of(text, sql) or 1, text.name)
-        for alias in query.find_all(exp.Alias)
+        for statement in statements
+        if statement
+        for alias in statement.find_all(exp.Alias)
         if alias.alias == column
         for text in _outcomes(alias.this)
     )
@@ -122,6 +126,12 @@ def _outcomes(node: exp.Expr) -> Iterator[exp.Expr]:
             yield from _outcomes(inner.args["default"])
     elif isinstance(inner, exp.Literal) and inner.is_string:
         yield inner
+
+
+@lru_cache(maxsize=64)
+def _statements(sql: str) -> tuple[exp.Expr | None, ...]:
+    """Return the statements of ``sql``, which nobody changes: a query is linted more than once."""
+    return tuple(sqlglot.parse(sql, dialect="duckdb"))
 
 
 def _bare(node: exp.Expr) -> str:
