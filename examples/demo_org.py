@@ -113,7 +113,10 @@ class Org:
             "debugContext.debugData.dtHash": f"{number:064x}",
         }
         fields |= {name.replace("__", "."): value for name, value in overrides.items()}
-        self.events.append(self._templates.event(template, fields))
+        event = self._templates.event(template, fields)
+        for target in event["target"] or ():
+            _retarget(target, event["actor"])
+        self.events.append(event)
         return str(fields["uuid"])
 
     def sign_in(self, at: datetime, user: str, rule: str, **overrides: Any) -> "SignIn":
@@ -137,6 +140,14 @@ class Org:
         }
         self.add("session_policy", at + timedelta(milliseconds=53), user, **(own | evaluation))
         return SignIn(self, at, user, own)
+
+
+def _retarget(target: Event, actor: Event) -> None:
+    """Make a target that is the templates' user the user who acts."""
+    if target["alternateId"] == "ada@example.com":
+        names = ("alternateId", "displayName")
+        own = names if target["id"].startswith("0ua") else ("id", *names)
+        target |= {key: actor[key] for key in own}
 
 
 class SignIn:
@@ -208,7 +219,8 @@ def stories(org: Org) -> None:
     org.sign_in(spray + 2.2 * hour, "mary", "admins", **denied)
     # The intruder enrolls a factor and then passes it.
     enrolled = org.sign_in(START + 30 * hour, "noor", "default", **denied)
-    enrolled.same("factor_activate", 40 * second, target__0__id=user_id("noor"))
+    path = f"/api/v1/users/{user_id('noor')}/factors/opf1/lifecycle/activate"
+    enrolled.same("factor_activate", 40 * second, debugContext__debugData__requestUri=path)
     enrolled.then("mfa", 90 * second)
     # In with a password alone, the risk being low; the admin console asked later.
     for day, user in enumerate(("radia", "tim", "wei")):

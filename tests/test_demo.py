@@ -76,3 +76,17 @@ def test_overlaps_are_counted_once_and_nothing_is_lost(result: ScanResult) -> No
     assert {reason.reason: n for reason, n in result.problems.items()} == {"not JSON": 2}
     (foreign,) = result.totals.foreign
     assert Path(foreign).name == "notes.txt"
+
+
+def test_nobody_is_named_whom_an_event_is_not_about() -> None:
+    org = demo_org.Org(seed=1)
+    demo_org.everyday(org)
+    demo_org.stories(org)
+    named = [
+        (event["actor"]["displayName"], target["displayName"], event["eventType"])
+        for event in org.events
+        for target in event["target"] or ()
+        if target["type"] in ("User", "AppUser")
+    ]
+    assert ("Noor Example", "Noor Example", "user.mfa.factor.activate") in named
+    assert [each for each in named if each[0] != each[1]] == []

@@ -89,7 +89,7 @@ def test_the_gap_is_named_closed_proven_and_can_be_opened_again(bench: Bench) ->
     failed = [each for each in _verified(bench, code=1) if each[0] == "fail"]
     assert failed == [("fail", RULES["services"].rule_id, [uuid])]
     text = bench.run("verify", "plan.json", "logs", "--api", code=1)
-    assert f"\n{RULES['services'].rule_id}: {uuid}\n" in text
+    assert f"\nBuild hosts ({RULES['services'].rule_id}): {uuid}\n" in text
 
     bench.run("rollback", "--yes", "--by", "ada")
     assert bench.holds() == before

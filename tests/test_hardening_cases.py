@@ -306,11 +306,23 @@ def test_events_that_are_off_are_told(file: Path) -> None:
     assert _differences(file) == ("the case's own events are off: wrong type of outcome",)
 
 
+QUERY = """\
+SELECT
+  NULL AS subject_id, 'ThreatInsight' AS subject_name, NULL AS policy_id,
+  CASE t.action WHEN 'block' THEN 'blocks' WHEN 'audit' THEN 'only_logs' WHEN 'none' THEN 'is_off'
+                ELSE 'not_said' END AS reason,
+  0 AS amount, NULL AS first_ms, NULL AS last_ms, NULL AS evidence, t.action AS detail
+FROM threat_insight AS t
+"""
+"""Few changes can be made to it."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A check with one case, which notices few changes, in place of what ships."""
     content = tmp_path / "content"
     folder = copied(content / "hardening")
+    (folder / "query.sql").write_text(QUERY, encoding="utf-8")
     monkeypatch.setattr(checks, "content", lambda: content)
     return folder
 

@@ -250,15 +250,21 @@ def test_a_plan_is_shown_with_whom_it_costs_and_changes_nothing(
     harden: Run, demo: tuple[Path, Path], tmp_path: Path
 ) -> None:
     logs, policies = demo
-    done = harden("plan", logs, "--from", policies, "--terraform", "gap.tf", "--quiet")
+    done = harden("plan", logs, "--from", policies, "--terraform", "gap.tf")
     plan = json.loads(done.out)
     assert len(plan["changes"]) == 4
     assert 'resource "okta_policy_rule_signon"' in (tmp_path / "gap.tf").read_text()
     text = done.err
     assert text.count('+      "requireFactor": true,') == 4
-    assert "1. PUT /api/v1/policies/00p1services000000001/rules/" in text
-    assert "\nlocked_out   users: 1, sign-ins: 4\n" in text
-    assert "  locked_out: tim@example.com from 192.0.2.42 with Chrome 131, Macintosh: " in text
+    assert (
+        '\n1. Rule "Build hosts" of policy "Service accounts": require a second factor\n'
+        "   PUT /api/v1/policies/00p1services000000001/rules/"
+    ) in text
+    assert text.endswith("\ngap.tf is written\n")
+    quiet = harden("plan", logs, "--from", policies, "-q").err.splitlines()
+    assert [line.split(" ")[0] for line in quiet[:5]] == ["1.", "2.", "3.", "4.", ""]
+    assert "\nlocked out       users: 1, sign-ins: 4\n" in text
+    assert "  locked out: tim@example.com from 192.0.2.42 with Chrome 131, Macintosh: " in text
 
 
 def test_what_may_be_done_instead_is_told() -> None:
@@ -267,7 +273,7 @@ def test_what_may_be_done_instead_is_told() -> None:
 
 def test_of_many_that_are_hit_the_first_are_named() -> None:
     lines = list(harden_apply.impact(many(12)))
-    assert len([line for line in lines if line.startswith("  locked_out: user")]) == 10
+    assert len([line for line in lines if line.startswith("  locked out: user")]) == 10
     assert lines[-1] == "  … and 2 more; `mfagap harden report` has them."
 
 
@@ -278,10 +284,14 @@ def test_a_plan_without_a_log_knows_nobody(harden: Run, demo: tuple[Path, Path])
 
 def test_a_plan_keeps_service_accounts_alive(harden: Run, demo: tuple[Path, Path]) -> None:
     keep = ("--keep-group", demo_policies.SERVICES, "--keep-zone", demo_policies.BUILD_ZONE)
-    done = harden("plan", "--from", demo[1], *keep, "--keep-until", "30d", "-q")
+    done = harden("plan", "--from", demo[1], *keep, "--keep-until", "30d")
     first, second, *_ = json.loads(done.out)["changes"]
     assert (first["method"], second["method"]) == ("POST", "POST")
-    assert re.search(r"1\. POST /api/v1/policies \(\w+, until \d{4}-", done.err)
+    assert re.search(
+        r'1\. Policy "mfagap: service accounts until [-\d]+": let service accounts in\n'
+        r"   POST /api/v1/policies \(\w+, until \d{4}-",
+        done.err,
+    )
     assert harden("plan", "--from", demo[1], *keep[:2], "--keep-until", "30d").code == 2
 
 

@@ -71,11 +71,16 @@ def test_a_yes_writes_and_says_how_to_go_back(
     assert (done.code, done.out) == (0, "")
     assert _live(okta) == [True] * 4
     *_, first, _, _, last, end = done.err.splitlines()
-    assert first.endswith(f"require-factor-{RULES['services'].rule_id}: written")
-    assert last == f"require-factor-{RULES['default'].rule_id}: written"
+    assert first.endswith('rule "Build hosts" of policy "Service accounts": written')
+    assert last == 'rule "Default Rule" of policy "Default Policy": written'
+    assert f"\nto {okta.url} (the plan names no org)\n" in done.err
+    assert '\n1. Rule "Build hosts" of policy "Service accounts": require a second factor\n' in (
+        f"\n{done.err}"
+    )
     assert re.fullmatch(
         r"run \S+: changes written: 4; `mfagap harden verify` tells whether they hold, "
-        r"`mfagap harden rollback` takes them back",
+        r"`mfagap harden rollback` takes them back; the journal: "
+        rf"{re.escape(str(tmp_path))}/mfagap-state/harden/runs/0001-\w+\.jsonl",
         end,
     )
     audit = (tmp_path / "mfagap-state" / "harden" / "audit.jsonl").read_text(encoding="utf-8")
@@ -84,6 +89,8 @@ def test_a_yes_writes_and_says_how_to_go_back(
     done = harden("rollback")
     assert done.code == 0
     assert '-      "requireFactor": true,' in done.err
+    assert '\nrule "Default Rule" of policy "Default Policy": as before\n   /api/v1/' in done.err
+    assert '\nrule "Build hosts" of policy "Service accounts": as it was before\n' in done.err
     assert done.err.endswith(": changes taken back: 4\n")
     assert _live(okta) == [False] * 4
 
@@ -94,7 +101,8 @@ def test_a_rule_that_was_changed_since_is_refused(
     okta.org.rules[RULES["vpn"].policy_id][0]["actions"]["signon"]["access"] = "DENY"
     done = harden("apply", planned, "--yes")
     assert done.code == 1
-    assert "the rule was changed since the plan was made, in " in done.err
+    assert ": it was changed since the plan was made, in " in done.err
+    assert "@@" not in done.err
     assert {request.method for request in okta.requests} == {"GET"}
 
 
@@ -128,7 +136,7 @@ def test_a_run_that_was_cut_in_the_middle_is_gone_on_with(
     typed("yes\n")
     done = harden("resume")
     assert done.code == 0
-    assert f"\nNoted as made: require-factor-{RULES['services'].rule_id}, " in done.err
+    assert '\nNoted as made: rule "Build hosts" of policy "Service accounts", ' in done.err
     assert "changes written: 2;" in done.err
     assert _live(okta) == [True] * 4
     assert harden("resume", "--yes").code == 2
@@ -148,7 +156,7 @@ def test_a_run_that_was_cut_in_the_middle_is_taken_back(
     done = harden("rollback", "--yes")
     assert done.code == 0
     assert _live(okta) == [False] * 4
-    assert f"{RULES['default'].rule_id}: /api" not in done.err  # was never sent
+    assert "Default Rule" not in done.err  # was never sent
 
 
 def test_what_somebody_else_changed_since_is_left_and_named(
@@ -169,13 +177,48 @@ def test_what_okta_takes_otherwise_is_told(harden: Run, okta: FakeOkta, planned:
     okta.when(path, Fault(body=answer), method="PUT")
     done = harden("apply", planned, "--yes")
     assert done.code == 1
-    assert f"require-factor-{rule.rule_id}: Okta took it, and has otherwise: " in done.err
+    assert f"require-factor-{rule.rule_id}): Okta took it, and has otherwise: " in done.err
 
 
-def test_nothing_to_take_back(harden: Run, okta: FakeOkta) -> None:
-    assert harden("rollback", "--yes") == Done(2, "", "mfagap: nothing was applied\n")
-    assert harden("resume", "--yes") == Done(
-        2, "", "mfagap: there is no unfinished run to go on with\n"
+def test_nothing_to_take_back(harden: Run, okta: FakeOkta, tmp_path: Path) -> None:
+    nothing = (
+        f"mfagap: no run in {tmp_path}/mfagap-state/harden; call it in the folder where `apply` "
+        "was called, or give --config FILE\n"
+    )
+    assert harden("rollback", "--yes") == Done(2, "", nothing)
+    assert harden("resume", "--yes") == Done(2, "", nothing)
+
+
+def test_what_was_done_already_is_told_without_what_it_would_do(
+    harden: Run, okta: FakeOkta, planned: Path
+) -> None:
+    harden("apply", planned, "--yes")
+    again = harden("apply", planned, "--yes")
+    assert (again.code, "this plan was applied already, as run 0001-" in again.err) == (1, True)
+    assert harden("rollback", "--yes").code == 0
+    run = again.err.split("as run ")[1].split()[0]
+    for words in ((), (run,)):
+        done = harden("rollback", "--yes", *words)
+        assert (done.code, done.err.startswith(f"mfagap: run {run} was taken back at ")) == (
+            *(2, True),
+        )
+
+
+def test_a_plan_that_names_its_org_goes_there(harden: Run, okta: FakeOkta, tmp_path: Path) -> None:
+    done = harden("plan", "--api", "-o", "own.json", "--terraform", "gap.tf", "-q")
+    *_, last = done.err.splitlines()
+    assert last == "own.json and gap.tf are written; next: mfagap harden apply own.json"
+    assert "@@" not in done.err
+    done = harden("apply", "own.json", "--yes")
+    assert (done.code, f"\nto {okta.url}\n" in done.err) == (0, True)
+
+
+@pytest.mark.parametrize("action", ["apply", "verify"])
+def test_a_plan_that_is_not_there(harden: Run, action: str) -> None:
+    assert harden(action, "nope.json") == Done(
+        2,
+        "",
+        "mfagap: nope.json: there is no such file; `mfagap harden plan … -o FILE` writes one\n",
     )
 
 
@@ -206,6 +249,7 @@ def test_verify_tells_line_by_line(
     assert heads.split() == ["RESULT", "SUBJECT", "SAYS"]
     assert [line.split()[0] for line in lines] == ["fail"] * 4 + ["unknown"] * 4
     assert "is not as planned, in actions.signon." in lines[0]
+    assert any(f"  Build hosts ({RULES['services'].rule_id})  " in line for line in lines)
     harden("apply", planned, "--yes")
     done = harden("verify", planned, "--api", "--json")
     told = [json.loads(line) for line in done.out.splitlines()]

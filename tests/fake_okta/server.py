@@ -163,7 +163,8 @@ class FakeOkta:
                 reply = Reply(204, b"", {})
             else:
                 reply = self._resource(request, body, fault)
-            headers = {**reply.headers, **limits, **fault.headers}
+            own = {"X-Okta-Request-Id": f"req{len(self.requests)}"}
+            headers = {**own, **reply.headers, **limits, **fault.headers}
             return Reply(reply.status, fault.body or reply.body, headers), fault
 
     def _fault(self, request: Recorded) -> Fault:

@@ -71,12 +71,17 @@ def test_it_runs_by_itself(tmp_path: Path) -> None:
     array = tmp_path / "events.json"
     array.write_text(json.dumps([start("two")]))
     command = [sys.executable, "-m", "tests.fake_okta", "--token", "t"]
-    command += ["--events", str(file), "--events", str(array)]
+    command += ["--events", str(file), "--events", str(array), "--demo", "--manage"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        answer = httpx2.get(
-            f"{url}/api/v1/logs?since=2026-01-01T00:00:00Z", headers={"Authorization": "SSWS t"}
-        )
+        said = process.stdout.readline().split()
+        url = said[1].removeprefix("OKTA_CLIENT_ORGURL=")
+        with httpx2.Client(base_url=url, headers={"Authorization": "SSWS t"}) as http:
+            log = http.get("/api/v1/logs?since=2026-01-01T00:00:00Z").json()
+            policies = http.get("/api/v1/policies?type=OKTA_SIGN_ON").json()
+            removed = http.delete(f"/api/v1/policies/{policies[0]['id']}")
         process.terminate()
-    assert [event["uuid"] for event in answer.json()] == ["one", "two"]
+    assert (said[0], said[2]) == ("export", "OKTA_CLIENT_TOKEN=t")
+    assert [event["uuid"] for event in log] == ["one", "two"]
+    assert len(policies) > 1
+    assert removed.status_code == 204

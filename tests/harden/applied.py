@@ -11,12 +11,12 @@ from tests.harden.planned import FAILED, NOW_MS, org
 from tests.okta.orgs import Clock, client
 
 from mfagap.harden import plan as plans
-from mfagap.harden.apply import Written, apply, resume, roll_back
+from mfagap.harden.apply import Written, apply, named, resume, roll_back
 from mfagap.harden.fetch import fetch
 from mfagap.harden.journal import Journal, Run
 from mfagap.harden.plan import Keep
 from mfagap.harden.snapshot import digest, settable
-from mfagap.model.hardening import Plan
+from mfagap.model.hardening import Change, Plan
 from mfagap.model.org import Snapshot
 from mfagap.okta.client import OktaClient
 
@@ -40,13 +40,16 @@ class Bench:
         return plans.make(known, digest(known), FAILED, NOW_MS, keep)
 
     def apply(self, plan: Plan) -> Written:
-        return apply(plan, self.client, self.journal, self.told.append)
+        return apply(plan, self.client, self.journal, self.tell)
 
     def resume(self) -> Written:
-        return resume(self.journal, self.client, self.told.append)
+        return resume(self.journal, self.client, self.tell)
 
     def roll_back(self, run_id: str | None = None) -> Written:
-        return roll_back(self.journal, self.client, self.told.append, run_id)
+        return roll_back(self.journal, self.client, self.tell, run_id)
+
+    def tell(self, change: Change, what: str) -> None:
+        self.told.append(f"{named(change)}: {what}")
 
     def last(self) -> Run:
         """Return the last run."""

@@ -64,6 +64,7 @@ def rule(rule_id: str, access: str = "ALLOW", /, **more: Any) -> dict[str, Any]:
     return {
         "id": rule_id,
         "name": rule_id,
+        "status": "ACTIVE",
         **own,
         "conditions": more,
         "actions": {"signon": signon},
@@ -76,7 +77,8 @@ def policy(policy_id: str, rules: Sequence[Json] | None, /, **more: Any) -> dict
     if "groups" in more:
         conditions["people"] = {"groups": {"include": more.pop("groups")}}
     held = {} if rules is None else {"rules": list(rules)}
-    return {"id": policy_id, "name": policy_id, "conditions": conditions, **held, **more}
+    named = {"id": policy_id, "name": policy_id, "status": "ACTIVE"}
+    return {**named, "conditions": conditions, **held, **more}
 
 
 def default(*rules: Json) -> dict[str, Any]:

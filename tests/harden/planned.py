@@ -186,5 +186,6 @@ def affected(effect: Effect, login: str, rule_id: str | None, **changes: Any) ->
         "sign_ins": 3,
         "first_ms": NOW_MS - DAY_MS,
         "last_ms": NOW_MS,
+        "by_rule": {rule_id: effect},
     }
     return Affected(**(told | changes))

@@ -73,7 +73,11 @@ def test_a_copy_is_the_same(tmp_path: Path) -> None:
     ("old", "new", "what"),
     [
         ("severity: medium\n", "severity: moderate\n", "'MODERATE'"),
-        ("result: unknown", "result: dunno", "'dunno' is not a valid CheckOutcome"),
+        (
+            "result: unknown\n    says: What",
+            "result: dunno\n    says: What",
+            "'dunno' is not a valid CheckOutcome",
+        ),
         ("lists: {}", "lists: []", "'list' object has no attribute 'items'"),
         ("needs: [", "wants: [", "'needs'"),
     ],

@@ -30,6 +30,22 @@ PARTS: list[tuple[str, list[Any], str | None]] = [
     ("threat_insight", [{"action": "none"}], None),
     ("threat_insight", [{"action": 1}], "it tells no action"),
     ("threat_insight", [{"action": "none"}, {"action": "block"}], "it tells no action"),
+    ("threat_insight", [{"action": "none", "excludeZones": []}], None),
+    ("threat_insight", [{"action": "none", "excludeZones": ["nzo1"]}], None),
+    *(
+        (
+            "threat_insight",
+            [{"action": "block", "excludeZones": odd}],
+            "which zones are exempt cannot be read",
+        )
+        for odd in ("nzo1", {"nzo1": 1}, [5], ["nzo1", 5])
+    ),
+    ("ACCESS_POLICY", [{"id": "a", "rules": [{"id": "r"}, {"id": "r"}]}], "r is there twice"),
+    (
+        "ACCESS_POLICY",
+        [{"id": "a", "rules": [{"id": "r"}]}, {"id": "b", "rules": [{"id": "s"}, {"id": "r"}]}],
+        "r is there twice",
+    ),
     ("authenticators", [{"id": "a", "type": "password"}], None),
     ("user_factors", [{"userId": "a", "factors": []}], None),
     ("user_factors", [{"userId": "a", "factors": {}}], "it has users without a list of factors"),

@@ -129,6 +129,24 @@ def test_rules_that_could_not_be_read_did_not_go() -> None:
     assert what(unread, snapshot(policy([rule()]))) == [("OKTA_SIGN_ON", "became known")]
 
 
+def test_what_nobody_asked_for_did_not_go() -> None:
+    def asked(users: int, *groups: str, missing: str | None = None) -> Snapshot:
+        factors: list[Item] = [{"userId": f"00u{n}", "factors": []} for n in range(users)]
+        named: list[Item] = [{"id": group, "members": []} for group in groups]
+        parts = {"user_factors": factors, "groups": named}
+        return Snapshot(None, "x", {name: Part((*held,), missing) for name, held in parts.items()})
+
+    assert differences(asked(28, "00g1", "00g2"), asked(1, "00g3")) == (
+        Difference("groups", "", "members of 1 group", What.NOT_ASKED_OLD),
+        Difference("groups", "", "members of 2 groups", What.NOT_ASKED_NEW),
+        Difference("user_factors", "", "factors of 27 users", What.NOT_ASKED_NEW),
+    )
+    assert what(asked(1), asked(0, missing="403")) == [
+        ("groups", "became unknown"),
+        ("user_factors", "became unknown"),
+    ]
+
+
 def test_items_of_other_parts() -> None:
     was = Snapshot(
         None,

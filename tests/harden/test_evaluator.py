@@ -251,3 +251,14 @@ def test_the_order_of_the_lists_does_not_matter(
     assert decide(asked(snapshot), asks, Org.of(snapshot)) == decide(
         asked(other), asks, Org.of(other)
     )
+
+
+@pytest.mark.parametrize("status", ["inactive", "DELETED", None])
+def test_one_of_an_odd_status_is_never_certain(status: str | None) -> None:
+    held = [policy("00p1", [rule("0pr1", "CHALLENGE", status=status)]), default()]
+    told = Decision(None, None, None, ("0pr1: status",))
+    snapshot = org(held)
+    assert decide(asked(snapshot), sign_in(), Org.of(snapshot)) == told
+    snapshot = org([policy("00p1", [rule("0pr1", "CHALLENGE")], status=status), default()])
+    told = Decision(None, None, None, ("00p1: status",))
+    assert decide(asked(snapshot), sign_in(), Org.of(snapshot)) == told

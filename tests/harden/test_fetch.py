@@ -284,7 +284,7 @@ def test_a_token_that_is_not_accepted(okta: FakeOkta) -> None:
 
 def test_links_in_a_circle(okta: FakeOkta) -> None:
     okta.when("/api/v1/zones*", faults.next_link(f"{okta.url}/api/v1/zones?after=1"))
-    with pytest.raises(SourceError, match="between pages of zones lead in a circle"):
+    with pytest.raises(SourceError, match="between pages of /api/v1/zones lead in a circle"):
         read(okta)
 
 

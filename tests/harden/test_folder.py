@@ -92,6 +92,14 @@ def test_a_folder_says_what_the_api_says(answers: dict[str, Any], tmp_path: Path
     assert digest(found) == digest(fetched)
 
 
+def test_members_of_everyone_are_not_listed_as_the_api_is_not_asked_for_them(
+    answers: dict[str, Any], tmp_path: Path
+) -> None:
+    write(export(tmp_path, answers), f"{EVERYONE}.json", [{"id": ADA, "profile": {"login": "a"}}])
+    found = folder.read(tmp_path)
+    assert (found.part("groups").missing, digest(found)) == (None, digest(answers["snapshot"]))
+
+
 def test_what_there_is_no_file_of_is_not_known(tmp_path: Path) -> None:
     write(tmp_path, "a.json", [{"id": "nzo1", "type": "IP"}])
     snapshot = folder.read(tmp_path)
@@ -160,6 +168,16 @@ def test_factors_say_whose_they_are(tmp_path: Path) -> None:
     assert folder.read(tmp_path).part("user_factors").items[0]["userId"] == "00uben"
 
 
+NOTHING_KNOWN = (
+    "holds no policy, rule, zone, group, user, factor, authenticator, API token or ThreatInsight "
+    "setting"
+)
+COMPRESSED = (
+    "is compressed; --from takes policies as plain JSON, the log goes before it: "
+    "mfagap harden report LOG --from POLICIES"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -173,10 +191,13 @@ def test_factors_say_whose_they_are(tmp_path: Path) -> None:
         ("[1]", "holds more than one kind of thing"),
         ("1", "holds more than one kind of thing"),
         ("null", "holds more than one kind of thing"),
-        ("{}", "what this is cannot be told; mfagap reads what Okta's API returns"),
-        ('[{"id": "0oa1", "label": "an app"}]', "what this is cannot be told"),
-        ('{"type": "IDP_DISCOVERY"}', "what this is cannot be told"),
-        ('{"mfagap_snapshot": 1}', "what this is cannot be told"),
+        ("{}", f"{NOTHING_KNOWN} as Okta's API returns it; take others out of the folder"),
+        ('{"mfagap_plan": 1}', "this is a plan; --from takes a snapshot"),
+        ("\x1f\udc8b", COMPRESSED),
+        ("(\udcb5/\udcfd", COMPRESSED),
+        ('[{"id": "0oa1", "label": "an app"}]', NOTHING_KNOWN),
+        ('{"type": "IDP_DISCOVERY"}', NOTHING_KNOWN),
+        ('{"mfagap_snapshot": 1}', NOTHING_KNOWN),
         ('[{"type": "IP"}, {"factorType": "sms"}]', "holds more than one kind of thing"),
         ('{"actions": {}, "id": "0pr1"}', "holds rules of a policy that no file holds"),
         ('{"factorType": "sms"}', "whose factors these are is told neither in it nor by its name"),

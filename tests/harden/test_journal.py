@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.harden.applied import bench
-from tests.harden.planned import KEEP, NOW_MS, OFFICE_RULE, STAFF, plan
+from tests.harden.planned import KEEP, NOW_MS, OFFICE_RULE, ORIGIN, STAFF, plan
 
 from mfagap.errors import StateError
 from mfagap.harden.journal import DONE, FINISHED, INTENT, ROLLED_BACK, ClosedRule, Journal
@@ -87,7 +87,7 @@ def test_each_line_is_on_the_disk_before_it_counts(
 
     monkeypatch.setattr(os, "fsync", noted)
     work = journal(tmp_path)
-    run = work.begin(plan())
+    run = work.begin(plan(), ORIGIN)
     assert len(synced) == 6, "the journal, its folder and the one above; and so the audit log"
     work.note(run, FINISHED)
     assert len(synced) == 8
@@ -96,7 +96,7 @@ def test_each_line_is_on_the_disk_before_it_counts(
 def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
     work = journal(tmp_path)
     assert (work.runs(), work.run()) == ((), None)
-    runs = [work.begin(plan()) for _ in range(3)]
+    runs = [work.begin(plan(), ORIGIN) for _ in range(3)]
     assert [run.id[:5] for run in runs] == ["0001-", "0002-", "0003-"]
     assert [run.id for run in work.runs()] == [run.id for run in runs]
     assert work.run() == runs[2]
@@ -106,7 +106,7 @@ def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
 
 def test_a_line_that_was_half_written_counts_for_nothing(tmp_path: Path) -> None:
     work = journal(tmp_path)
-    run = work.begin(plan())
+    run = work.begin(plan(), ORIGIN)
     file = tmp_path / "hardening" / "runs" / f"{run.id}.jsonl"
     audit = tmp_path / "hardening" / "audit.jsonl"
     for torn in (file, audit):
@@ -122,12 +122,12 @@ def test_a_line_that_was_half_written_counts_for_nothing(tmp_path: Path) -> None
 
 def test_a_run_of_which_not_even_the_first_line_was_written_was_none(tmp_path: Path) -> None:
     work = journal(tmp_path)
-    run = work.begin(plan())
+    run = work.begin(plan(), ORIGIN)
     file = tmp_path / "hardening" / "runs" / f"{run.id}.jsonl"
     file.write_bytes(file.read_bytes()[:-1])
     assert work.run() is None
-    assert work.begin(plan()).id == run.id
-    assert len(_lines(file)) == 1
+    again = work.begin(plan(), ORIGIN)
+    assert (again.id[:5], work.runs()) == ("0002-", (again,))
 
 
 def _cut(line: bytes) -> bytes:
@@ -149,7 +149,7 @@ def _nothing(_line: bytes) -> bytes:
 @pytest.mark.parametrize("damage", [_cut, _other_plan, _number, _nothing])
 def test_a_damaged_journal_is_told_of(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     work = journal(tmp_path)
-    run = work.begin(plan())
+    run = work.begin(plan(), ORIGIN)
     file = tmp_path / "hardening" / "runs" / f"{run.id}.jsonl"
     file.write_bytes(damage(file.read_bytes().rstrip()) + b"\n")
     with pytest.raises(StateError, match=r"damaged .*audit\.jsonl"):

@@ -161,7 +161,7 @@ def test_evidence_has_an_end(engine: Engine) -> None:
 
 
 UNKNOWN = Snapshot(1500, "an org", {"OKTA_SIGN_ON": Part((POLICY,), "the list is cut")})
-WHY = "Cannot be told without OKTA_SIGN_ON (the list is cut)."
+WHY = "Cannot be told without the session policies (the list is cut)."
 
 
 @pytest.mark.parametrize("reason", ["fine", "idle"])
@@ -182,8 +182,8 @@ def test_each_part_that_is_missing_is_named(engine: Engine) -> None:
     check = _check({}, needs=("zones", "OKTA_SIGN_ON", "log"))
     (result,) = _judged(engine, check, UNKNOWN, NO_LOG)
     assert result.says == (
-        "Cannot be told without zones (was not read) and OKTA_SIGN_ON (the list is cut) "
-        "and the log, which was not read."
+        "Cannot be told without the network zones (not read; give --from or --api) and the session "
+        "policies (the list is cut) and the log, which was not read."
     )
 
 
@@ -208,7 +208,10 @@ def test_no_row_and_all_known_does_not_apply(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("snapshot", "why"),
-    [(UNKNOWN, WHY), (NOTHING, "Cannot be told without OKTA_SIGN_ON (was not read).")],
+    [
+        (UNKNOWN, WHY),
+        (NOTHING, "Cannot be told without the session policies (not read; give --from or --api)."),
+    ],
 )
 def test_no_row_and_a_part_missing_is_unknown(engine: Engine, snapshot: Snapshot, why: str) -> None:
     (result,) = _judged(engine, _check(), snapshot)

@@ -57,9 +57,17 @@ def test_the_schema_knows_the_parts_and_the_tables() -> None:
         ("stig: []", "stig: [V-1]", "controls.stig.0: 'V-1' does not match "),
         ("cis: []", 'cis: ["6"]', "controls.cis.0: '6' does not match "),
         ("lists: {}", "lists: { zones: {} }", "lists: 'zones' does not match "),
-        ("result: pass", "result: good", "results.blocks.result: 'good' is not one of "),
+        (
+            "result: pass\n    says: Thr",
+            "result: good\n    says: Thr",
+            "results.blocks.result: 'good' is not one of ",
+        ),
         ("event_types: []", "event_type: []", "unknown key 'event_type'"),
-        ("result: unknown", "outcome: unknown", "unknown key 'outcome'"),
+        (
+            "result: unknown\n    says: What",
+            "outcome: unknown\n    says: What",
+            "unknown key 'outcome'",
+        ),
     ],
 )
 def test_the_schema_names_the_line(folder: Path, old: str, new: str, message: str) -> None:

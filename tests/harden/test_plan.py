@@ -169,8 +169,12 @@ def test_a_change_is_safe_where_nobody_loses_by_it() -> None:
         affected(Effect.PROMPTED, "ada", REST_RULE),
         affected(Effect.UNAFFECTED, "ben", OFFICE_RULE),
     ]
-    assert [change.safe for change in plan(affected=nobody).changes] == [True, True, True]
-    assert plan(affected=()).changes[0].why == (
+    office, rest, default = plan(affected=nobody).changes
+    assert (office.safe, rest.safe, default.safe) == (True, True, False)
+    assert default.why.endswith(
+        "The log shows nobody who came in by it: whom it costs is not known."
+    )
+    assert office.why == (
         "A password alone is enough; then it asks for a second factor at every sign-in. "
         "Nobody who came in by it loses access."
     )
@@ -182,11 +186,22 @@ def test_a_change_names_how_many_lose_by_it_and_the_first_of_them() -> None:
     rows += [affected(Effect.LOCKED_OUT, "ben", REST_RULE, address="203.0.113.8")]
     rows += [affected(Effect.BREAKS, "svc", REST_RULE)]
     office, rest, default = plan(affected=rows).changes
-    assert (office.safe, rest.safe, default.safe) == (True, False, True)
+    assert (office.safe, rest.safe, default.safe) == (False, False, False)
+    assert office.why.endswith("whom it costs is not known.")
     assert rest.why.endswith(
         "Of those who came in by it 4 would be locked out: ben@example.com, cyd@example.com, "
-        "dan@example.com, …; 1 would break: svc@example.com."
+        "dan@example.com, …; 1 would lose a program or channel that never passed a factor: "
+        "svc@example.com."
     )
+
+
+def test_who_comes_in_by_several_rules_counts_for_each() -> None:
+    both = {OFFICE_RULE: Effect.BREAKS, REST_RULE: Effect.UNAFFECTED}
+    row = affected(Effect.BREAKS, "svc", REST_RULE, by_rule=both)
+    office, rest, default = plan(affected=[row]).changes
+    assert (office.safe, rest.safe, default.safe) == (False, True, False)
+    assert "svc@example.com" in office.why
+    assert rest.why.endswith("Nobody who came in by it loses access.")
 
 
 @pytest.mark.parametrize("rule_id", [None, "0prsomewhereelse"])

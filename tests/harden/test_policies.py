@@ -52,7 +52,7 @@ def whole() -> Snapshot:
 
 
 def one_rule(conditions: Any, actions: Any = None, kind: str = "OKTA_SIGN_ON") -> Rule:
-    item = {"id": "0pr1", "conditions": conditions, "actions": actions}
+    item = {"id": "0pr1", "status": "ACTIVE", "conditions": conditions, "actions": actions}
     (found,) = policies.rules(snapshot([{"id": "00p1", "rules": [item]}], kind), kind)
     return found
 
@@ -217,7 +217,9 @@ def test_conditions_that_cannot_be_seen_are_named(
     ],
 )
 def test_conditions_of_a_policy(conditions: Any, expected: tuple[str, ...]) -> None:
-    (found,) = policies.read(snapshot([{"id": "00p1", "conditions": conditions}]), "OKTA_SIGN_ON")
+    (found,) = policies.read(
+        snapshot([{"id": "00p1", "status": "ACTIVE", "conditions": conditions}]), "OKTA_SIGN_ON"
+    )
     assert found.other == expected
 
 
@@ -329,3 +331,26 @@ def test_json_that_is_deep_enough() -> None:
 )
 def test_moments(value: Any, expected: int | None) -> None:
     assert values.moment(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "active", "other"),
+    [
+        ("ACTIVE", True, ()),
+        ("INACTIVE", False, ()),
+        ("inactive", True, ("status",)),
+        (None, True, ("status",)),
+        (["ACTIVE"], True, ("status",)),
+    ],
+)
+def test_whether_one_of_an_odd_status_is_asked_is_not_seen(
+    status: Any, active: bool, other: tuple[str, ...]
+) -> None:
+    item = {"id": "x", "status": status}
+    (found,) = policies.read(snapshot([{**item, "rules": [item]}]), "OKTA_SIGN_ON")
+    assert found.rules is not None
+    for told in (found, *found.rules):
+        assert (told.active, told.other) == (active, other)
+    # Okta lets nobody switch off its own.
+    (system,) = policies.read(snapshot([{**item, "system": True}]), "OKTA_SIGN_ON")
+    assert system.other == ()

@@ -1,7 +1,7 @@
 """Logged sign-ins decided again: agreement with what Okta recorded, and what a plan would do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -96,6 +96,13 @@ def test_what_was_recorded(only: Json, recorded: dict[str, Any], expected: str) 
 def test_a_result_that_nobody_knows_is_named() -> None:
     told = Decision(Access.ALLOW, DEFAULT, "00pdefault", ("0prdefault: recorded 'MAYBE'",))
     assert word([default()], result="MAYBE") == ("undecided", told)
+
+
+def test_no_policy_at_all() -> None:
+    """It is of a session policy or of another."""
+    told = Decision(Access.ALLOW, DEFAULT, "00pdefault", ("the log names no session policy",))
+    assert word([default()], policy_id=None, rule_id=None) == ("undecided", told)
+    assert word([default()], policy_id=None) == ("agreed", None)
 
 
 def test_another_rule() -> None:
@@ -224,6 +231,8 @@ def test_nothing_to_compare() -> None:
 
 GIMME = {"user_agent": "gimme-aws-creds 2.8.2", "client_kind": "helper"}
 RADIUS = {"auth_type": "RADIUS"}
+AGENT = {"user_agent": "AcmeSync/2.1"}
+NAMELESS: dict[str, Any] = {"policy_id": None, "rule_id": None}
 CLOSED = default(CHALLENGES)
 NO_ACCESS = default(rule(DEFAULT, "DENY", system=True))
 
@@ -264,6 +273,13 @@ def impact(
         (NO_ACCESS, {"result": "CHALLENGE"}, {}, Effect.LOCKED_OUT, "will be denied"),
         (NO_ACCESS, {"result": "DENY"}, {}, Effect.UNAFFECTED, "was denied"),
         (NO_ACCESS, GIMME, {ADA: 1}, Effect.BREAKS, "never passed"),
+        (CLOSED, AGENT, {ADA: 1}, Effect.UNKNOWN, "a client that is no browser"),
+        (CLOSED, {"user_agent": None}, {ADA: 1}, Effect.UNKNOWN, "a client that is no browser"),
+        (CLOSED, AGENT, {ADA: 0}, Effect.LOCKED_OUT, "has no second factor"),
+        (CLOSED, AGENT | {"legacy": False}, {ADA: 1}, Effect.PROMPTED, "and has one"),
+        (CLOSED, AGENT | {"passed_factor": True}, {ADA: 1}, Effect.PROMPTED, "and has one"),
+        (CLOSED, NAMELESS, {ADA: 1}, Effect.UNKNOWN, "does not tell which session policy"),
+        (default(), NAMELESS, {ADA: 1}, Effect.UNAFFECTED, "the same rules decide"),
         (default(), {}, {}, Effect.UNAFFECTED, "the same rules decide"),
         (default(), {"rule_id": "0prgone"}, {}, Effect.UNAFFECTED, "the same rules decide"),
         (CLOSED, {"rule_id": "0prgone"}, {ADA: 1}, Effect.UNKNOWN, "otherwise than Okta recorded"),
@@ -362,6 +378,29 @@ def test_a_program_is_judged_by_user_client_and_channel() -> None:
     assert {who.effect for who in found} == {Effect.PROMPTED}
 
 
+@pytest.mark.parametrize(
+    ("conditions", "here", "there"),
+    [
+        (zone("nzoprovider"), {}, {"as_number": 64501}),
+        (zone("nzooffice"), {}, {"address": "203.0.113.1"}),
+        ({"riskScore": {"level": "HIGH"}}, {"risk_level": "HIGH"}, {"risk_level": "LOW"}),
+    ],
+)
+def test_no_sign_in_takes_the_answer_of_another(
+    conditions: dict[str, Any], here: dict[str, Any], there: dict[str, Any]
+) -> None:
+    held = [policy("00p1", [rule("0pr1", "DENY", **conditions)]), default()]
+    denied = sign_in("a", **here, result="DENY", rule_id="0pr1")
+    assert agreed(held, denied, sign_in("b", **there)).agreed == 2
+
+
+def test_what_a_condition_may_be_about_is_all_that_okta_did_not_decide() -> None:
+    told = {"actor_id", "address", "as_number", "country", "is_proxy", "client_zone", "risk_level"}
+    named = {item.name for item in fields(SignIn)}
+    assert told <= named - replay.RECORDED
+    assert named >= replay.RECORDED
+
+
 def test_the_worst_verdict_on_their_sessions_is_told() -> None:
     words = [VerdictWord.BENIGN, VerdictWord.SUSPICIOUS, None, VerdictWord.SECURITY_RISK]
     sign_ins = [sign_in(f"s{n}", verdict=word) for n, word in enumerate(words)]
@@ -397,6 +436,7 @@ def test_one_user_with_one_client_at_one_address() -> None:
             "the channel (RADIUS) never passed a second factor (1 of 3)",
             *(ADA, "ada@example.com", "Mozilla/5.0", "192.0.2.10", "0pr1"),
             *(3, NOON_MS + 1, NOON_MS + 3),
+            by_rule={"0pr1": Effect.BREAKS, DEFAULT: Effect.UNAFFECTED},
         )
         rest = [(who.user_agent, who.address, who.sign_ins) for who in found[1:]]
         assert rest == [

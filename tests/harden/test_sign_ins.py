@@ -56,6 +56,7 @@ DECIDED = SignIn(
     rule_id="0pr1default0000000001",
 )
 DEBUG = "debugContext__debugData__"
+ELSEWHERE = {f"{DEBUG}requestUri": "/login/do-login"}
 
 
 def _rfc(ms: int) -> str:
@@ -111,7 +112,7 @@ def test_which_events_are_decisions(tmp_path: Path) -> None:
         decision("late", published=_rfc(10)),
         event("app_policy", "app"),
         event("session_start", "start"),
-        decision("of-no-kind", target=None),
+        decision("of-no-kind", target=None, transaction__id="one", **ELSEWHERE),
         event("sso", "sso", target=decision()["target"]),
     ]
     with asked(tmp_path, events) as engine:
@@ -124,7 +125,10 @@ def test_a_decision_of_a_policy_that_the_snapshot_knows(tmp_path: Path) -> None:
         {"id": "p-odd", "type": "PolicyEntity", "displayName": "Odd"},
         {"id": "r-odd", "type": "PolicyRule", "displayName": "Odd"},
     ]
-    events = [decision("both", target=odd), decision("rule", target=odd[1:])]
+    events = [
+        decision(name, target=target, **ELSEWHERE)
+        for name, target in (("both", odd), ("rule", odd[1:]))
+    ]
     assert read(tmp_path, *events) == ()
     known = org([policy("p-odd", [rule("r-odd")]), default()])
     assert [s.uuid for s in read(tmp_path, *events, snapshot=known)] == ["both", "rule"]
@@ -132,6 +136,28 @@ def test_a_decision_of_a_policy_that_the_snapshot_knows(tmp_path: Path) -> None:
     assert [s.uuid for s in read(tmp_path, *events, snapshot=by_policy)] == ["both"]
     by_rule = org([policy("00p1", [rule("r-odd")]), default()])
     assert [s.rule_id for s in read(tmp_path, *events, snapshot=by_rule)] == ["r-odd", "r-odd"]
+
+
+APP_RULE = {"id": "rul1app", "type": "PolicyRule"}
+APP = {"id": "rst1", "type": "PolicyEntity", "detailEntry": {"policyType": "App"}}
+ODD = {"id": "00p1", "type": "PolicyEntity", "detailEntry": {"policyType": "OKTA_SIGN_ON"}}
+UNCLEAR: list[list[Any] | None] = [None, [], [{"id": "0PRgone", "type": "PolicyRule"}], [ODD]]
+OF_APPS: list[list[Any]] = [[APP_RULE], [{**APP_RULE, "id": "plr1app"}], [APP, APP_RULE]]
+
+
+def test_what_may_be_of_a_session_policy_is_not_dropped_where_the_door_is_legacy(
+    tmp_path: Path,
+) -> None:
+    """The door is told by the path of the decision, or by the start of the same request."""
+    nameless = replace(DECIDED, policy_id=None, rule_id=None)
+    own = [[decision(target=target)] for target in UNCLEAR]
+    by_start = [
+        [decision(target=target, **ELSEWHERE), event("session_start", "s")] for target in UNCLEAR
+    ]
+    assert read_each(tmp_path, [*own, *by_start]) == [nameless] * 8
+    apps = [decision(f"p{n}", target=target) for n, target in enumerate(OF_APPS)]
+    other_door = [decision(f"q{n}", target=t, **ELSEWHERE) for n, t in enumerate(UNCLEAR)]
+    assert read(tmp_path, *apps) == read(tmp_path, *other_door) == ()
 
 
 DOORS = {

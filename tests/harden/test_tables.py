@@ -174,13 +174,15 @@ def test_conditions() -> None:
         "identityProvider": {"idpIds": ["0oa"]},
         "risk": {"behaviors": ["beh"]},
     }
-    item = {"id": "00p", "rules": [{"id": "0pr", "conditions": more}]}
+    rule = {"id": "0pr", "status": "ODD", "conditions": more}
+    item = {"id": "00p", "status": "ACTIVE", "rules": [rule]}
     snapshot = Snapshot(None, "x", {"ACCESS_POLICY": Part((item,))})
     assert [tuple(row.values())[2:] for row in rows(snapshot, "conditions")] == [
         ("group", "include", "g"),
         ("group", "exclude", "h"),
         ("idp", "include", "0oa"),
         ("behavior", "include", "beh"),
+        ("other", "include", "status"),
     ]
 
 
@@ -227,17 +229,28 @@ def test_enrollments(settings: Any, expected: list[tuple[str, str | None]]) -> N
     ]
 
 
+CYD = "00u3cyd"
+
+
 def test_a_user_has_one_row() -> None:
     active: list[Any] = [{"status": "ACTIVE"}, {"status": "ACTIVE"}, {"status": "EXPIRED"}, 5]
+    none = [{"status": "ACTIVE", "factorType": kind} for kind in ("question", "password", "email")]
     items: list[Any] = [
-        {"userId": ADA, "factors": active[:1]},
         {"userId": ADA, "factors": active},
-        {"userId": ADA, "factors": []},
+        {"userId": ADA, "factors": [*active[:1], *none]},
+        {"userId": ADA, "factors": active},
+        {"userId": CYD, "factors": none},
         {"userId": BEN, "factors": None},
         {"factors": active},
     ]
     snapshot = Snapshot(None, "x", {"user_factors": Part(tuple(items))})
-    assert rows(snapshot, "factor_users") == [{"user_id": ADA, "factors": 2}]
+    assert [tuple(row.values()) for row in rows(snapshot, "factor_users")] == [(ADA, 1), (CYD, 0)]
+
+
+def test_exempt_zones() -> None:
+    item = {"action": "block", "excludeZones": ["nzo1", "nzo2", "nzo1", 5]}
+    snapshot = Snapshot(None, "x", {"threat_insight": Part((item,))})
+    assert [*rows(snapshot, "exempt_zones")] == [{"zone_id": "nzo1"}, {"zone_id": "nzo2"}]
 
 
 ODD: list[Any] = [

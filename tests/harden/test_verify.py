@@ -1,6 +1,7 @@
 """Proof that a plan is in force: live rules, sessions since, exceptions that are overdue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.harden.planned import (
     UNTIL_MS,
     org,
     plan,
+    policy,
+    rule,
     snapshot,
 )
 
@@ -98,6 +101,13 @@ def test_a_plan_that_was_not_carried_out_is_not_in_force() -> None:
     since = _of(LET_IN, results, REST_RULE)
     assert (since.outcome, since.reason) == (CheckOutcome.UNKNOWN, "no_moment")
     assert since.severity is Severity.HIGH
+    assert since.says == "No journal here tells when rule Everybody else was changed."
+
+
+def test_what_the_journal_tells_is_said_where_there_is_no_moment() -> None:
+    known = {PLAN.changes[1].id: "Run 1 was taken back."}
+    results = verify(PLAN, snapshot(org()), [], LATER_MS, {}, known)
+    assert _of(LET_IN, results, REST_RULE).says == "Run 1 was taken back."
 
 
 def _with_rule(**changes: Any) -> Snapshot:
@@ -169,6 +179,10 @@ def test_a_log_that_ends_before_the_change_tells_nothing() -> None:
     results = verify(PLAN, _after(), [], NOW_MS, MOMENTS)
     result = _of(LET_IN, results, REST_RULE)
     assert (result.outcome, result.reason) == (CheckOutcome.UNKNOWN, "log_too_short")
+    assert result.says == (
+        "The log reaches to 2026-01-16T12:00:00.000Z, and rule Everybody else was changed at "
+        "2026-01-16T12:00:00.000Z: give a log that reaches past it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,6 +191,7 @@ def test_a_log_that_ends_before_the_change_tells_nothing() -> None:
         _session("u", NOW_MS + 1, REST_RULE, MfaStatus.UNSETTLED),
         _session("u", NOW_MS + 1, None),
         _session("u", NOW_MS + 1, None, MfaStatus.STEP_UP),
+        _session("u", NOW_MS + 1, None, MfaStatus.UNSETTLED),
     ],
 )
 def test_a_session_of_which_the_log_does_not_tell_is_no_proof(unsure: Finding) -> None:
@@ -256,3 +271,121 @@ def test_an_exception_may_be_put_behind_others() -> None:
     )
     later = replace(after, parts={"OKTA_SIGN_ON": Part(items)})
     assert _kept(later, NOW_MS)[0][2:] == ("pass", "as_planned")
+
+
+def _edited(edit: Callable[[list[dict[str, Any]]], object], missing: str | None = None) -> Snapshot:
+    after = _after()
+    items = [deepcopy(dict(item)) for item in after.part("OKTA_SIGN_ON").items]
+    edit(items)
+    return replace(after, parts={**after.parts, "OKTA_SIGN_ON": Part(tuple(items), missing)})
+
+
+SINCE, LONG_SINCE = "2026-01-16T18:00:00.000Z", "2024-05-02T08:00:00.000Z"
+
+
+def _inactive(items: list[dict[str, Any]]) -> None:
+    items[0]["status"] = "INACTIVE"
+
+
+def _changed(items: list[dict[str, Any]]) -> None:
+    items[0]["conditions"]["people"]["groups"]["include"] = ["00gnobody00000000001"]
+    items[0]["lastUpdated"] = SINCE
+
+
+def _narrowed(items: list[dict[str, Any]]) -> None:
+    items[0]["rules"][1]["conditions"]["people"]["users"]["include"] = ["00unobody"]
+
+
+def _rule_before(at: str | None) -> Callable[[list[dict[str, Any]]], None]:
+    def edit(items: list[dict[str, Any]]) -> None:
+        made = rule("0prnew00000000000001", "New", 0) | {"created": at, "lastUpdated": at}
+        items[0]["rules"].insert(0, made)
+
+    return edit
+
+
+def _policy_before(at: str) -> Callable[[list[dict[str, Any]]], None]:
+    def edit(items: list[dict[str, Any]]) -> None:
+        made = policy("00pnew00000000000001", "New", 0, ["00gstaff000000000001"])
+        rules = [rule("0prnew00000000000001", "New", 1)]
+        items.insert(0, made | {"lastUpdated": at, "rules": rules})
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "outcome", "reason", "says"),
+    [
+        (
+            _inactive,
+            CheckOutcome.FAIL,
+            "policy_inactive",
+            "Rule Everybody else is as planned, and its policy Staff is inactive.",
+        ),
+        (
+            _changed,
+            CheckOutcome.UNKNOWN,
+            "policy_changed",
+            "Rule Everybody else is as planned, and its policy Staff was changed since: whom it is "
+            "for, and when it is asked, may be otherwise.",
+        ),
+        (
+            _narrowed,
+            CheckOutcome.FAIL,
+            "differs",
+            "The rule Everybody else is not as planned, in conditions.people.users.include.",
+        ),
+        *(
+            (
+                edit,
+                outcome,
+                "overtaken",
+                "Rule New is asked before rule Everybody else and asks for no factor.",
+            )
+            for edit, outcome in (
+                (_rule_before(SINCE), CheckOutcome.FAIL),
+                (_rule_before(None), CheckOutcome.UNKNOWN),
+                (_policy_before(SINCE), CheckOutcome.UNKNOWN),
+            )
+        ),
+        (
+            _rule_before(LONG_SINCE),
+            CheckOutcome.PASSED,
+            "as_planned",
+            "The rule Everybody else is as planned.",
+        ),
+    ],
+)
+def test_a_rule_as_planned_may_decide_nothing(
+    edit: Callable[[list[dict[str, Any]]], None], outcome: CheckOutcome, reason: str, says: str
+) -> None:
+    result = _of(IN_FORCE, verify(PLAN, _edited(edit), [], LATER_MS, MOMENTS), REST_RULE)
+    assert (result.outcome, result.reason, result.says) == (outcome, reason, says)
+
+
+def test_what_is_asked_before_may_not_be_known() -> None:
+    known = _edited(lambda _items: None, "403")
+    result = _of(IN_FORCE, verify(PLAN, known, [], LATER_MS, MOMENTS), REST_RULE)
+    assert (result.outcome, result.reason) == (CheckOutcome.UNKNOWN, "unknown_part")
+    assert result.says == (
+        "Whether another rule is asked before rule Everybody else is not known: 403."
+    )
+
+
+def test_sessions_through_a_rule_that_the_plan_does_not_close_are_listed() -> None:
+    sessions = [
+        _session("before", NOW_MS, "0prother"),
+        _session("second", NOW_MS + 2, "0prother"),
+        _session("first", NOW_MS + 1, "0prother"),
+        _session("asked", NOW_MS + 1, "0prother", MfaStatus.CHALLENGED),
+    ]
+    result = _of(LET_IN, verify(PLAN, _after(), sessions, LATER_MS, MOMENTS), "0prother")
+    assert (result.outcome, result.reason, result.evidence) == (
+        CheckOutcome.FAIL,
+        "let_in_elsewhere",
+        ("first", "second"),
+    )
+    assert result.says == (
+        "Sessions that rule 0prother, which the plan does not close, let in on one factor since "
+        "2026-01-16T12:00:00.000Z: 2."
+    )

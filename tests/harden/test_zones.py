@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mfagap.harden.zones import Zone as Known
 from mfagap.harden.zones import addresses, all_of, any_of, holds, is_open
 
 Zone = dict[str, Any]
@@ -69,7 +70,7 @@ ODD: list[Any] = [None, [], {}, "x", 1, True, 1.5, "x" * 100_000, [None], ["x"],
     ],
 )
 def test_ip_zones(zone: Zone, address: str | None, expected: bool | None) -> None:
-    assert holds(zone, address, 64500, "Germany", is_proxy=False) is expected
+    assert holds(Known(zone), address, 64500, "Germany", is_proxy=False) is expected
 
 
 DE: Zone = {"country": "DE"}
@@ -141,7 +142,7 @@ def test_dynamic_zones(
     is_proxy: bool | None,
     expected: bool | None,
 ) -> None:
-    assert holds(zone, "192.0.2.1", as_number, country, is_proxy) is expected
+    assert holds(Known(zone), "192.0.2.1", as_number, country, is_proxy) is expected
 
 
 @pytest.mark.parametrize(
@@ -174,12 +175,12 @@ def test_odd_values_crash_nothing(odd: Any) -> None:
     for key in (*keys, "ipServiceCategories"):
         for zone in (OFFICE, dynamic(asns=["1"]), enhanced(asns={"include": ["1"]})):
             changed = {**zone, key: odd}
-            assert holds(changed, "192.0.2.1", 1, "DE", is_proxy=None) in (True, False, None)
+            assert holds(Known(changed), "192.0.2.1", 1, "DE", is_proxy=None) in (True, False, None)
             assert (addresses(changed) is None) == (is_open(changed) is None)
     gateway = {"type": odd, "value": odd}
-    assert holds(ip(gateways=[gateway]), "192.0.2.1", 1, "DE", is_proxy=None) is not True
+    assert holds(Known(ip(gateways=[gateway])), "192.0.2.1", 1, "DE", is_proxy=None) is not True
     for key in ("country", "region"):
-        holds(dynamic(locations=[{**DE, key: odd}]), None, 1, "DE", is_proxy=None)
+        holds(Known(dynamic(locations=[{**DE, key: odd}])), None, 1, "DE", is_proxy=None)
 
 
 def test_three_answers() -> None:
@@ -195,3 +196,13 @@ def test_three_answers() -> None:
         *(None, False, None),
     ]
     assert (any_of([]), all_of([])) == (False, True)
+
+
+def test_gateways_are_read_once_and_merged() -> None:
+    known = Known(ip("192.0.2.0/28", "192.0.2.4-192.0.2.99", "192.0.2.8", "2001:db8::/127", "odd"))
+    assert holds(known, "192.0.2.99", None, None, is_proxy=None) is True
+    assert holds(known, "192.0.2.100", None, None, is_proxy=None) is None
+    assert known.ranges is known.ranges
+    assert known.ranges is not None
+    v4, v6 = 0xC0000200, 0x20010DB8 << 96
+    assert known.ranges == ([((4, v4), (4, v4 + 99)), ((6, v6), (6, v6 + 1))], False)

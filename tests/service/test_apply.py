@@ -1,6 +1,7 @@
 """What an apply leaves beside the org, and what a proof rests on."""
 
 import io
+import re
 import time
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -12,11 +13,9 @@ import pytest
 from examples.demo_org import RULES, Org
 from tests.cli.demo import served
 from tests.cli.logs import write
-from tests.cli.watched import copied, run_once
 from tests.fake_okta.server import FakeOkta
-from tests.okta.test_credentials import KEY
+from tests.harden.planned import ORIGIN
 
-from mfagap import settings
 from mfagap.errors import UsageError
 from mfagap.harden import plan as plans
 from mfagap.harden.apply import Written
@@ -24,6 +23,7 @@ from mfagap.harden.fetch import fetch
 from mfagap.harden.snapshot import digest, dump
 from mfagap.model import Severity
 from mfagap.model.hardening import (
+    Change,
     CheckOutcome,
     CheckResult,
     Plan,
@@ -31,8 +31,6 @@ from mfagap.model.hardening import (
 from mfagap.okta.client import OktaClient
 from mfagap.service import apply, harden, scan
 from mfagap.settings import Settings
-from mfagap.state.closed import Closed
-from mfagap.state.database import Database
 
 AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 RULE = RULES["services"].rule_id
@@ -48,6 +46,10 @@ FAILED = CheckResult(
 )
 
 
+def _silent(_change: Change, _what: str) -> None:
+    """Tell nobody."""
+
+
 class Bench:
     """An org, a client of it, and a state folder."""
 
@@ -59,7 +61,7 @@ class Bench:
         return plans.make(known, digest(known), [FAILED], int(AT.timestamp() * 1000))
 
     def apply(self, plan: Plan) -> Written:
-        return apply.apply(plan, self.client, self.settings, "ada", lambda _line: None)
+        return apply.apply(plan, self.client, self.settings, "ada", _silent)
 
     def verified(
         self, plan: Plan, *paths: Path, file: Path | None = None
@@ -70,17 +72,19 @@ class Bench:
         results, _ = apply.verified(plan, harden.Request(log, file, client))
         return [(each.outcome.value, each.check, each.reason) for each in results]
 
+    def since(self, plan: Plan) -> str:
+        """Return what is said of who came in since."""
+        log = scan.Request([], io.BytesIO(), settings=self.settings)
+        results, _ = apply.verified(plan, harden.Request(log, None, self.client))
+        (says,) = [each.says for each in results if each.check == "let_in_since"]
+        return says
+
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Bench]:
     with served(monkeypatch, clock=AT.timestamp) as okta, ExitStack() as stack:
         client = harden.client_of(Settings(), stack, lambda _s: None)
         yield Bench(okta, client, tmp_path / "state")
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_once(tmp_path_factory.mktemp("watched"))
 
 
 def _log(folder: Path, first: float, last: float, rule: str = "known") -> Path:
@@ -109,7 +113,7 @@ def test_a_plan_from_files_knows_no_org_and_the_objects_tell(bench: Bench) -> No
     assert bench.apply(plan).changes == (f"require-factor-{RULE}",)
 
 
-# --- what keeps an eye on it ---
+# --- what it leaves ---
 
 
 def test_where_nothing_watches_no_state_is_made(bench: Bench) -> None:
@@ -117,60 +121,71 @@ def test_where_nothing_watches_no_state_is_made(bench: Bench) -> None:
     assert sorted(path.name for path in bench.settings.state.iterdir()) == ["harden"]
 
 
-def _closed(loaded: Settings) -> list[tuple[str, str | None]]:
-    with Database(loaded.state) as database:
-        return [(row["rule_id"], row["actor_id"]) for row in Closed(database).list()]
-
-
-def test_closed_rules_are_on_file_until_they_are_opened_by_us(
-    bench: Bench, config: Path, tmp_path: Path
-) -> None:
-    bench.settings = settings.load(copied(config, tmp_path))
-    written = bench.apply(bench.plan())
-    assert written.unlike == ()
-    assert _closed(bench.settings) == [(RULE, None)]
-    apply.roll_back(written.run, bench.client, bench.settings, None, lambda _line: None)
-    assert _closed(bench.settings) == []
-
-
-def test_the_log_names_the_service_app_for_our_writes(
-    bench: Bench, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.settings = settings.load(copied(config, tmp_path))
-    plan = bench.plan()
-    monkeypatch.setenv("OKTA_CLIENT_CLIENTID", "0oa1harden0000000001")
-    monkeypatch.setenv("OKTA_CLIENT_PRIVATEKEY", KEY)
-    bench.apply(plan)
-    assert _closed(bench.settings) == [(RULE, "0oa1harden0000000001")]
-
-
-def test_a_state_that_is_off_is_told_and_what_was_written_stays(
-    bench: Bench, config: Path, tmp_path: Path
-) -> None:
-    bench.settings = settings.load(copied(config, tmp_path))
-    (database,) = bench.settings.state.glob("*.sqlite*")
-    database.write_bytes(b"no database" * 1000)
-    (problem,) = bench.apply(bench.plan()).unlike
-    assert problem.startswith("nobody keeps an eye on the closed rules: ")
-    assert bench.okta.org.rules[RULES["services"].policy_id][0]["actions"]["signon"][
-        "requireFactor"
-    ]
-
-
 # --- runs ---
 
 
 def test_runs_that_are_not_there(bench: Bench) -> None:
     journal = apply.journal_of(bench.settings)
-    with pytest.raises(UsageError, match="no unfinished run"):
+    nowhere = (
+        f"no run in {bench.settings.state.absolute() / 'harden'}; call it in the folder where "
+        "`apply` was called, or give --config FILE"
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(nowhere)}$"):
         apply.unfinished(journal)
-    with pytest.raises(UsageError, match="nothing was applied"):
+    with pytest.raises(UsageError, match=f"^{re.escape(nowhere)}$"):
         apply.to_take_back(journal, None)
     written = bench.apply(bench.plan())
-    with pytest.raises(UsageError, match=f"no run 'x'; there are: {written.run}"):
+    with pytest.raises(UsageError, match=rf"no run 'x'; there are: {written.run} \(applied\)"):
         apply.to_take_back(journal, "x")
     with pytest.raises(UsageError, match="no unfinished run"):
         apply.unfinished(journal)
+
+
+def test_by_default_the_last_run_that_is_not_taken_back_is_taken_back(bench: Bench) -> None:
+    journal = apply.journal_of(bench.settings)
+    first = bench.apply(bench.plan()).run
+    bench.okta.org.rules[RULES["services"].policy_id][0]["actions"]["signon"] |= {
+        "requireFactor": False
+    }
+    second = bench.apply(bench.plan()).run
+    assert apply.to_take_back(journal, None).id == second
+    apply.roll_back(second, bench.client, bench.settings, None, _silent)
+    assert apply.to_take_back(journal, None).id == first
+    with pytest.raises(UsageError) as refused:
+        apply.to_take_back(journal, second)
+    assert re.fullmatch(
+        rf"run {second} was taken back at \d{{4}}-\d\d-\d\d \d\d:\d\d UTC; nothing to do; other "
+        rf"runs: {first} \(applied\)",
+        str(refused.value),
+    )
+
+
+def test_where_all_is_taken_back_there_is_nothing_to_do(bench: Bench) -> None:
+    written = bench.apply(bench.plan())
+    apply.roll_back(written.run, bench.client, bench.settings, None, _silent)
+    with pytest.raises(
+        UsageError, match=rf"run {written.run} was taken back at .*; nothing to do$"
+    ):
+        apply.to_take_back(apply.journal_of(bench.settings), None)
+
+
+def test_what_is_no_plan_is_told_with_what_makes_one(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "org.json"
+    with pytest.raises(UsageError) as refused:
+        apply.plan_in(file)
+    assert str(refused.value) == (
+        f"{file}: there is no such file; `mfagap harden plan … -o FILE` writes one"
+    )
+    file.write_text(dump(fetch(bench.client, 1)), encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        apply.plan_in(file)
+    assert str(refused.value) == (
+        f"{file}: this is a snapshot; make a plan of it: mfagap harden plan LOG --from {file} "
+        "-o plan.json"
+    )
+    plan = bench.plan()
+    file.write_text(plans.dump(plan), encoding="utf-8")
+    assert apply.plan_in(file).id == plan.id
 
 
 def test_whoever_is_logged_in_is_who_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +198,7 @@ def test_whoever_is_logged_in_is_who_writes(bench: Bench, monkeypatch: pytest.Mo
 
         monkeypatch.setattr("getpass.getuser", user)
         journal = apply.journal_of(bench.settings)
-        journal.begin(bench.plan())
+        journal.begin(bench.plan(), ORIGIN)
         run = journal.run()
         assert run is not None
         assert run.entries[0].who == told
@@ -242,8 +257,28 @@ def test_without_a_log_and_without_a_journal_it_is_not_known(bench: Bench) -> No
 def test_a_run_that_was_taken_back_is_no_moment(bench: Bench, tmp_path: Path) -> None:
     plan = bench.plan()
     written = bench.apply(plan)
-    apply.roll_back(written.run, bench.client, bench.settings, None, lambda _line: None)
+    apply.roll_back(written.run, bench.client, bench.settings, None, _silent)
     assert ("unknown", "let_in_since", "no_moment") in bench.verified(plan, _log(tmp_path, -1, 2))
+    assert re.fullmatch(
+        rf"Run {written.run} closed rule Build hosts, and was taken back at \S+ \S+ UTC: it is "
+        r"open again\.",
+        bench.since(plan),
+    )
+
+
+def test_a_run_that_is_not_at_its_end_is_named(bench: Bench) -> None:
+    plan = bench.plan()
+    run = apply.journal_of(bench.settings).begin(plan, ORIGIN)
+    assert bench.since(plan) == (
+        f"Run {run.id} did not come to its end: `mfagap harden resume` goes on with it."
+    )
+
+
+def test_without_a_journal_its_folder_is_named(bench: Bench) -> None:
+    assert bench.since(bench.plan()) == (
+        f"No journal in {bench.settings.state.absolute() / 'harden'} tells when rule Build hosts "
+        "was changed; --config FILE tells where the state is."
+    )
 
 
 def test_a_snapshot_as_a_file_is_enough(bench: Bench, tmp_path: Path) -> None:

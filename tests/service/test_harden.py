@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.fake_okta.faults import Fault
 from tests.fake_okta.server import READ_SCOPES, FakeOkta
 
 from mfagap import settings
+from mfagap.detect.evaluate import rfc3339
 from mfagap.errors import (
     AccessRefused,
     NothingReadable,
@@ -25,6 +27,7 @@ from mfagap.errors import (
     SourceError,
     UsageError,
 )
+from mfagap.harden import checks
 from mfagap.harden import snapshot as snapshots
 from mfagap.model.hardening import (
     CheckOutcome,
@@ -80,7 +83,7 @@ def test_the_log_alone_names_the_rules_and_says_what_it_cannot_know(
         *("Build hosts", "Low risk", "Default Rule", "VPN"),
     ]
     assert (told.plan, told.agreement, told.affected, told.digest) == (None, None, (), "")
-    assert told.sessions == 15
+    assert (told.sessions, told.stepped_up) == (15, 3)
     assert len(told.inventory) == 48
     assert told.now_ms - told.from_ms == 30 * 86_400_000
     assert told.notes == (
@@ -114,7 +117,10 @@ def test_log_and_policies_together(tmp_path: Path, demo: tuple[Path, Path]) -> N
     assert told.digest == snapshots.digest(told.snapshot)
     assert {row.effect for row in told.affected} == set(Effect) - {Effect.UNKNOWN}
     assert told.plan is not None
-    assert "would break: vint@example.com" in told.plan.changes[0].why
+    assert (
+        "1 would lose a program or channel that never passed a factor: vint@example.com"
+        in told.plan.changes[0].why
+    )
     assert not (tmp_path / "snapshots").exists()  # what is there as a file is kept as one
 
 
@@ -136,6 +142,11 @@ def test_only_the_span_that_is_asked_for_is_looked_at(
     assert day.sessions < whole.sessions
     assert len(day.inventory) < len(whole.inventory)
     assert not [note for note in day.notes if "begins" in note]
+    assert day.notes[0] == (
+        "The log holds events from 2026-02-15T09:00:00.000Z on; sign-ins before "
+        f"{rfc3339(day.from_ms)} were left out (--since takes more)."
+    )
+    assert not [note for note in whole.notes if "left out" in note]
     past = found(tmp_path, demo[0], until="2026-03-01T00:00:00Z")
     assert past.sessions == 5
 
@@ -158,6 +169,47 @@ def test_session_policies_that_are_not_whole_decide_nothing(
         "The session policies are not wholly known: no sign-in is decided again, and whom the "
         "plan affects is not known."
     )
+
+
+@pytest.mark.parametrize("target", [None, [{"id": "0PRgone", "type": "PolicyRule"}]])
+def test_a_session_that_no_evaluation_explains_is_unknown_and_makes_nothing_safe(
+    tmp_path: Path, demo: tuple[Path, Path], target: Any
+) -> None:
+    """Ben's evaluation is not in the log; of Ada's it cannot be told that it is one."""
+    (start, evaluated), (lone, _) = sign_in("ada", 0), sign_in("ben", 1)
+    log = write(tmp_path / "okta.ndjson", [start, {**evaluated, "target": target}, lone])
+    told = found(tmp_path, log, snapshot=demo[1])
+    assert told.agreement is not None
+    assert told.agreement.agreed == 0
+    (only,) = told.agreement.rules
+    assert (only.rule_id, only.undecided, only.disagreed) == (None, 3, 0)
+    assert {(row.login, row.effect, row.reason.partition(";")[0]) for row in told.affected} == {
+        (
+            f"{user}@example.com",
+            Effect.UNKNOWN,
+            "the log does not tell which session policy decided",
+        )
+        for user in ("ada", "ben")
+    }
+    assert told.plan is not None
+    assert [change.safe for change in told.plan.changes] == [False] * 4
+
+
+def test_a_check_whose_query_fails_is_unknown_and_ends_no_other(
+    tmp_path: Path, demo: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [
+        replace(check, query="SELECT 1 AS reason") if check.id == "unreachable_rule" else check
+        for check in checks.load_all()
+    ]
+    monkeypatch.setattr(checks, "load_all", lambda: broken)
+    told = found(tmp_path, snapshot=demo[1])
+    (failed,) = [each for each in told.results if each.check == "unreachable_rule"]
+    assert (failed.outcome, failed.reason, failed.subject) == (
+        *(CheckOutcome.UNKNOWN, "query_failed", "org"),
+    )
+    assert failed.says.startswith("It could not be asked: check unreachable_rule ")
+    assert outcomes(told, "default_rule_without_factor") == [CheckOutcome.FAIL]
 
 
 # --- the org itself ---
@@ -294,7 +346,6 @@ def test_a_rule_that_is_open_again_in_a_snapshot_raises_an_alert(
                 "name": rule["name"],
                 "run": "run",
                 "closed_ms": time.time_ns() // 1_000_000 - MINUTE_MS,
-                "actor_id": None,
             }
         )
     _, client = client_of()

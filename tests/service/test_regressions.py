@@ -2,113 +2,40 @@
 
 import itertools
 import json
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harden.applied import bench as org_bench
 from tests.harden.planned import (
     DEFAULT,
     DEFAULT_RULE,
-    KEEP,
-    NOW_MS,
     OFFICE_RULE,
     REST_RULE,
     STAFF,
-    org,
-    plan,
-    snapshot,
 )
-from tests.properties.orgs import BEGIN, log_event
-from tests.service.workshops import DROP, Bench, bench
+from tests.service.closed_rules import (
+    CLOSED_MS,
+    LATER_MS,
+    OTHER_RULE,
+    POLICY,
+    ROUTES,
+    RULE,
+    change,
+    closed,
+    closing,
+    keys,
+    looked,
+    target,
+    told,
+)
+from tests.service.workshops import bench
 
 from mfagap.alerts import Deed
-from mfagap.harden import plan as plans
-from mfagap.model.org import Part, Snapshot
 from mfagap.service import casebook
-from mfagap.service.collect import Folder, collect
-from mfagap.service.regressions import GAP, OWN_MS, close, look, reopen, seen
+from mfagap.service.regressions import GAP, look
 from mfagap.settings import Settings
 from mfagap.state.closed import Closed
-
-BEGIN_MS = round(BEGIN.timestamp() * 1000)
-CLOSED_S = 600
-CLOSED_MS = BEGIN_MS + CLOSED_S * 1000
-LATER_MS = BEGIN_MS + 24 * 3_600_000
-OURS = "0oaHardening"
-ROUTES = (("log", 1),)
-
-
-def _target(kind: str, id_: str) -> dict[str, str]:
-    return {"id": id_, "type": kind, "displayName": id_, "alternateId": "unknown"}
-
-
-RULE = (_target("PolicyEntity", STAFF), _target("PolicyRule", REST_RULE))
-OTHER_RULE = (_target("PolicyEntity", STAFF), _target("PolicyRule", "0prother"))
-POLICY = (_target("PolicyEntity", STAFF),)
-
-
-def change(
-    name: str, after_s: float, kind: str = "rule.update", targets: Sequence[Any] = RULE, **more: Any
-) -> Any:
-    """Return an event that changes a policy, so many seconds after the rule was closed."""
-    fields: dict[str, object] = {
-        "eventType": f"policy.{kind}",
-        "target": list(targets),
-        "actor__id": "00umallory",
-        "actor__alternateId": "mallory@example.com",
-        "client__userAgent__rawUserAgent": "Mozilla/5.0",
-        **more,
-    }
-    return log_event("event", name, CLOSED_S + after_s, **fields)
-
-
-def closing(work: Bench, actor_id: str | None = OURS, **changes: Any) -> None:
-    """Put on file that a rule was closed."""
-    row = {
-        "rule_id": REST_RULE,
-        "policy_id": STAFF,
-        "name": "Everybody else",
-        "run": "0001-x",
-        "closed_ms": CLOSED_MS,
-        "actor_id": actor_id,
-    }
-    with work.workshop.database.change():
-        Closed(work.workshop.database).put(row | changes)
-
-
-@contextmanager
-def closed(folder: Path, actor_id: str | None = OURS) -> Generator[Bench]:
-    """Open a workshop in which a rule was closed."""
-    with bench(folder, ROUTES) as work:
-        closing(work, actor_id)
-        yield work
-
-
-def told(work: Bench) -> list[dict[str, Any]]:
-    """Return the notices, the silence of sources aside."""
-    bodies = [json.loads(row["body"]) for row in work.workshop.outbox.waiting(10**15)]
-    return [body for body in bodies if body["detection"] == GAP]
-
-
-def looked(work: Bench, *events: Any) -> list[dict[str, Any]]:
-    """Let ``events`` come, look as a tick does, and return all notices."""
-    work.drop("events.ndjson", events)
-    source = Folder(DROP, str(work.folder / "logs"), 0)
-    assert collect(work.workshop, [source], LATER_MS).failures == {}
-    opened = look(work.workshop, LATER_MS)
-    assert opened == len(told(work))
-    return told(work)
-
-
-def keys(work: Bench) -> set[str]:
-    """Return the dedup keys of the alerts, less the rule that stands before each."""
-    rows = work.workshop.alerts.listed(everything=True)
-    return {
-        row["dedup_key"].removeprefix(f"{REST_RULE} ") for row in rows if row["detection"] == GAP
-    }
 
 
 def test_a_change_of_a_closed_rule_opens_an_alert(tmp_path: Path) -> None:
@@ -138,7 +65,14 @@ def test_a_change_of_a_closed_rule_opens_an_alert(tmp_path: Path) -> None:
 DEEP: Any = json.loads('{"more": ' * 100 + "1" + "}" * 100)
 UNDOES = (
     change("nested-deeply", 3600, "rule.update", ({**OTHER_RULE[1], "detailEntry": DEEP},)),
+    change("id-of-a-list", 3600, "rule.update", ({**OTHER_RULE[1], "id": []},)),
+    change("id-of-an-object", 3600, "rule.update", ({**OTHER_RULE[1], "id": {"a": 1}},)),
+    change("id-of-nothing", 3600, "rule.update", ({"type": "PolicyRule"},)),
+    change("list-of-lists", 3600, "rule.update", ([*RULE],)),
+    change("list-of-texts", 3600, "rule.update", ("x",)),
+    change("of-nothing", 3600, "rule.update", ()),
     change("rule-update", 3600),
+    change("rule-activate", 3600, "rule.activate"),
     change("rule-deactivate", 3600, "rule.deactivate"),
     change("rule-delete", 3600, "rule.delete"),
     change("rule-invalidate", 3600, "rule.invalidate"),
@@ -146,13 +80,50 @@ UNDOES = (
     change("policy-deactivate", 3600, "lifecycle.deactivate", POLICY),
     change("policy-delete", 3600, "lifecycle.delete", POLICY),
     change("update-of-a-policy", 3600, "rule.update", POLICY),
+    change("of-no-outcome", 3600, outcome__result=None),
 )
+OTHER_POLICY = target("PolicyEntity", "00pother")
+APP_POLICY = {**OTHER_POLICY, "detailEntry": {"policyType": "Okta:AccessPolicy"}}
+SESSION_POLICY = {**OTHER_POLICY, "detailEntry": {"policyType": "OktaSignOn"}}
+MAY_PRECEDE = {
+    "A rule was added to the policy of the policy rule Everybody else, which was closed: look "
+    "whether it comes before it": (
+        change("rule-add", 3600, "rule.add", OTHER_RULE),
+        change("rule-create", 3600, "rule.create", OTHER_RULE),
+    ),
+    "A rule was changed in the policy of the policy rule Everybody else, which was closed: look "
+    "whether it comes before it": (
+        change("other-update", 3600, "rule.update", OTHER_RULE),
+        change("other-activate", 3600, "rule.activate", OTHER_RULE),
+        change(
+            "of-its-type",
+            3600,
+            "rule.delete",
+            ({**POLICY[0], **APP_POLICY, "id": STAFF}, RULE[0] | {"type": "Rule", "id": "rul1"}),
+        ),
+    ),
+    "Another policy was added: look whether it comes before the policy rule Everybody else, which "
+    "was closed": (change("policy-create", 3600, "lifecycle.create", (OTHER_POLICY,)),),
+    "Another policy was changed: look whether it comes before the policy rule Everybody else, "
+    "which was closed": (
+        change("policy-activate", 3600, "lifecycle.activate", (SESSION_POLICY,)),
+        change("other-policy", 3600, "lifecycle.update", (OTHER_POLICY,)),
+    ),
+    "Another rule was added: look whether it comes before the policy rule Everybody else, which "
+    "was closed": (
+        change("other-add", 3600, "rule.add", (SESSION_POLICY, OTHER_RULE[1])),
+        change("of-no-policy", 3600, "rule.add", (OTHER_RULE[1],)),
+    ),
+    "Another rule was changed: look whether it comes before the policy rule Everybody else, which "
+    "was closed": (change("other-rule", 3600, "rule.update", (SESSION_POLICY, OTHER_RULE[1])),),
+}
 DOES_NOT = (
-    change("another-rule", 3600, "rule.update", OTHER_RULE),
-    change("another-policy", 3600, "rule.update", (_target("PolicyEntity", DEFAULT),)),
-    change("of-nothing", 3600, "rule.update", ()),
-    change("rule-add", 3600, "rule.add", OTHER_RULE),
+    change("app-rule", 3600, "rule.update", (APP_POLICY, OTHER_RULE[1])),
+    change("app-policy", 3600, "lifecycle.create", (APP_POLICY,)),
     change("evaluation", 3600, "evaluate_sign_on"),
+    change("failed", 3600, outcome__result="FAILURE"),
+    change("at-that-moment", 0),
+    change("before", -1, "rule.add", OTHER_RULE),
 )
 
 
@@ -160,38 +131,32 @@ def test_what_undoes_the_change_of_a_rule(tmp_path: Path) -> None:
     with closed(tmp_path) as work:
         looked(work, *UNDOES, *DOES_NOT)
         assert keys(work) == {event["uuid"] for event in UNDOES}
+        assert {notice["severity"] for notice in told(work)} == {"high"}
 
 
-AT_ONCE_S = OWN_MS / 1000
-OUR_AGENT: dict[str, Any] = {"client__userAgent__rawUserAgent": "mfagap/0.1.0"}
-OUR_PERSON: dict[str, Any] = {"actor__id": OURS}
-US = OUR_AGENT | OUR_PERSON
-OWN = {
-    OURS: (
-        change("at-that-moment", 0),
-        change("our-client", 0.001, **US),
-        change("our-person-at-once", AT_ONCE_S, **OUR_PERSON),
-        change("our-client-later", 3600, **US),
-        change("failed", 3600, outcome__result="FAILURE"),
-    ),
-    None: (change("at-once", AT_ONCE_S), change("before", -1)),
-}
-NEWS = {
-    OURS: (
-        change("another-at-once", 0.001),
-        change("our-person-later", AT_ONCE_S + 0.001, **OUR_PERSON),
-        change("another-with-our-agent", 3600, **OUR_AGENT),
-        change("of-no-outcome", 3600, outcome__result=None),
-    ),
-    None: (change("any-later", AT_ONCE_S + 0.001, **US),),
-}
+def test_what_may_be_asked_before_a_rule_is_told_once_and_as_what_it_is(tmp_path: Path) -> None:
+    with closed(tmp_path) as work:
+        closing(work, rule_id=OFFICE_RULE, name="Office", closed_ms=CLOSED_MS + 3_600_001)
+        closing(work, rule_id=DEFAULT_RULE, name="Default", policy_id=DEFAULT)
+        notices = looked(work, *(event for events in MAY_PRECEDE.values() for event in events))
+        said = {
+            notice["title"].replace("Default,", "Everybody else,"): notice["severity"]
+            for notice in notices
+        }
+        assert said == {
+            f"{title}: {event['eventType']} by mallory@example.com": "medium"
+            for title, events in MAY_PRECEDE.items()
+            for event in events
+        }
+        assert keys(work) == {event["uuid"] for events in MAY_PRECEDE.values() for event in events}
 
 
-@pytest.mark.parametrize("actor_id", [OURS, None])
-def test_our_own_writes_are_no_news_and_others_are(tmp_path: Path, actor_id: str | None) -> None:
-    with closed(tmp_path, actor_id) as work:
-        looked(work, *OWN[actor_id], *NEWS[actor_id])
-        assert keys(work) == {event["uuid"] for event in NEWS[actor_id]}
+def test_one_odd_event_stops_no_tick(tmp_path: Path) -> None:
+    odd = change("odd", 3000, targets=({"id": [], "type": "PolicyRule"},))
+    with closed(tmp_path) as work:
+        work.drop("events.ndjson", [odd, change("e1", 3600)])
+        assert work.tick(LATER_MS).deeds == (Deed.OPENED,) * 2
+        assert work.tick(LATER_MS + 60_000).deeds == ()
 
 
 def test_who_changed_it_may_not_be_known(tmp_path: Path) -> None:
@@ -236,33 +201,13 @@ def test_once_looked_through_only_what_is_new_is_read(
         assert len(told(work)) == 2
 
 
-def test_a_rule_that_was_taken_back_is_watched_no_more(tmp_path: Path) -> None:
-    with org_bench(tmp_path) as org_work, bench(tmp_path, ROUTES) as work:
-        org_work.apply(org_work.plan(KEEP))
-        run = org_work.last()
-        database = work.workshop.database
-        close(database, run, None)
-        rows = Closed(database).list()
-        assert [(row["rule_id"], row["policy_id"], row["name"]) for row in rows] == [
-            (DEFAULT_RULE, DEFAULT, "Default Rule"),
-            (OFFICE_RULE, STAFF, "Office"),
-            (REST_RULE, STAFF, "Everybody else"),
-        ]
-        assert {(row["run"], row["closed_ms"], row["actor_id"]) for row in rows} == {
-            (run.id, NOW_MS, None)
-        }
-        org_work.roll_back()
-        reopen(database, run)
-        assert Closed(database).list() == []
-
-
 EVENTS = (
     change("update", 3600),
     change("policy", 3700, "lifecycle.deactivate", POLICY),
     change("delete", 3800, "rule.delete"),
     change("other", 3900, targets=OTHER_RULE),
+    change("app", 4000, targets=(APP_POLICY, OTHER_RULE[1])),
     change("before", -60),
-    change("own", 5, **US),
 )
 ORDERS = list(itertools.permutations(range(len(EVENTS))))[::179]
 
@@ -281,8 +226,8 @@ def test_whatever_the_ticks_each_event_is_told_once(
                 closing(work)
             opened += work.tick(LATER_MS + number * 60_000).deeds.count(Deed.OPENED)
         opened += work.tick(LATER_MS + 600_000).deeds.count(Deed.OPENED)
-        assert keys(work) == {"update", "policy", "delete"}
-        assert len(told(work)) == opened == 3
+        assert keys(work) == {"update", "policy", "delete", "other"}
+        assert len(told(work)) == opened == 4
 
 
 def test_a_crash_before_the_lake_was_taken_in_tells_nothing_twice(tmp_path: Path) -> None:
@@ -291,86 +236,6 @@ def test_a_crash_before_the_lake_was_taken_in_tells_nothing_twice(tmp_path: Path
         assert look(work.workshop, LATER_MS) == 0
         work.tick(LATER_MS + 60_000)
         assert told(work) == [notice]
-
-
-def _snapshot(taken_ms: int | None = CLOSED_MS + 1, /, **changes: Any) -> Snapshot:
-    """Return a snapshot in which all rules are closed, but for what ``changes`` say of one."""
-    held = snapshot(org())
-    after = plans.applied(held, plan())
-    staff, *others = after.part("OKTA_SIGN_ON").items
-    rules = [{**r, **changes} if r["id"] == REST_RULE else r for r in staff["rules"]]
-    return Snapshot(taken_ms, "", {"OKTA_SIGN_ON": Part(({**staff, "rules": rules}, *others))})
-
-
-OPEN: dict[str, Any] = {"actions": {"signon": {"access": "ALLOW", "requireFactor": False}}}
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({}, None),
-        (OPEN, "lets a password alone in again"),
-        ({"actions": {"signon": {"access": "ALLOW"}}}, "lets a password alone in again"),
-        ({"actions": {"signon": {"access": "DENY", "requireFactor": False}}}, None),
-        ({"status": "INACTIVE"}, "is not in force any more"),
-        ({"id": "0prother"}, "is not there any more"),
-    ],
-)
-def test_a_snapshot_in_which_a_closed_rule_is_open_opens_an_alert(
-    tmp_path: Path, changes: dict[str, Any], says: str | None
-) -> None:
-    with closed(tmp_path) as work:
-        assert seen(work.workshop, _snapshot(**changes), LATER_MS) == (says is not None)
-        titles = [notice["title"] for notice in told(work)]
-        assert titles == [
-            f"The policy rule Everybody else, which was closed, {words}"
-            for words in [says]
-            if words
-        ]
-        assert seen(work.workshop, _snapshot(**changes), LATER_MS + 1) == 0
-
-
-def test_a_policy_that_is_not_active_guards_nobody(tmp_path: Path) -> None:
-    known = _snapshot()
-    staff, *others = known.part("OKTA_SIGN_ON").items
-    items = ({**staff, "status": "INACTIVE"}, *others)
-    with closed(tmp_path) as work:
-        inactive = Snapshot(known.taken_ms, "", {"OKTA_SIGN_ON": Part(items)})
-        assert seen(work.workshop, inactive, LATER_MS) == 1
-
-
-@pytest.mark.parametrize("taken_ms", [None, CLOSED_MS])
-def test_a_snapshot_from_before_tells_nothing(tmp_path: Path, taken_ms: int | None) -> None:
-    with closed(tmp_path) as work:
-        assert seen(work.workshop, _snapshot(taken_ms, **OPEN), LATER_MS) == 0
-
-
-def test_what_a_snapshot_does_not_know_is_not_gone(tmp_path: Path) -> None:
-    unknown = Snapshot(CLOSED_MS + 1, "", {"OKTA_SIGN_ON": Part(missing="403")})
-    with closed(tmp_path) as work:
-        assert seen(work.workshop, unknown, LATER_MS) == 0
-
-
-def test_one_open_alert_of_a_rule_is_enough_for_a_snapshot(tmp_path: Path) -> None:
-    with closed(tmp_path) as work:
-        (notice,) = looked(work, change("e1", 3600))
-        first = _snapshot(lastUpdated="2026-01-15T09:10:00.000Z", **OPEN)
-        assert seen(work.workshop, first, LATER_MS) == 0
-        settings = Settings(state=tmp_path / "state")
-        person = casebook.Person("ana", None)
-        casebook.decide(settings, notice["alert"], "close", person, "fixed")
-        assert seen(work.workshop, first, LATER_MS) == 1, "it was not fixed"
-        again = told(work)[-1]
-        casebook.decide(settings, again["alert"], "close", person, "accepted")
-        assert seen(work.workshop, first, LATER_MS) == 0, "it was told of, and is as it was"
-        later = _snapshot(lastUpdated="2026-01-15T09:20:00.000Z", **OPEN)
-        assert seen(work.workshop, later, LATER_MS) == 1
-
-
-def test_nothing_on_file_reads_nothing(tmp_path: Path) -> None:
-    with bench(tmp_path, ROUTES) as work:
-        assert look(work.workshop, LATER_MS) == 0
-        assert seen(work.workshop, _snapshot(**OPEN), LATER_MS) == 0
 
 
 def test_a_lake_without_an_event_tells_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
         "show",
         allow_abbrev=False,
         help="all that an analyst wants to know of one detection",
-        description="Print the catalogue page of one detection: what it finds, how often it runs, "
+        description="Print the catalog page of one detection: what it finds, how often it runs, "
         "its ATT&CK pairs, false positives, blind spots, prevention and runbook.",
     )
     showing.add_argument("id", metavar="ID", help="as `list` prints it")
@@ -98,7 +98,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print the catalogue page of one detection.
+    """Print the catalog page of one detection.
 
     Raises:
         UsageError: There is none of that id.

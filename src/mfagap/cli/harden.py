@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
@@ -13,7 +14,7 @@ from mfagap.cli.pipes import show
 from mfagap.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfagap.model.hardening import Hardening
+    from mfagap.model.hardening import Hardening, Plan
     from mfagap.model.org import Snapshot
     from mfagap.service.harden import Keeping, Outcome
     from mfagap.settings import Settings
@@ -296,10 +297,23 @@ def run_plan(arguments: argparse.Namespace) -> int:
     if arguments.terraform is not None:
         output.save(arguments.terraform, lambda out: out.write(hcl(plan)))
     _notes(arguments, done)
-    told = (harden_apply.changes(plan), harden_apply.alternatives(plan))
-    for line in chain(*told, harden_apply.impact(done.found)):
+    policies = done.found.snapshot.part("OKTA_SIGN_ON").items
+    names = {str(policy.get("id")): str(policy.get("name")) for policy in policies}
+    changes = harden_apply.changes(plan, names, quiet=arguments.quiet)
+    told = (changes, harden_apply.alternatives(plan), harden_apply.impact(done.found))
+    for line in chain(*told, _written(arguments, plan)):
         show(line, err=True)
     return 0
+
+
+def _written(arguments: argparse.Namespace, plan: "Plan") -> Iterator[str]:
+    """Yield which files were written, and what to do with them."""
+    files = [str(file) for file in (arguments.output, arguments.terraform) if file is not None]
+    if not files:
+        return
+    takes = arguments.output is not None and plan.changes
+    next_step = f"; next: mfagap harden apply {arguments.output}" if takes else ""
+    yield f"{' and '.join(files)} {'are' if len(files) > 1 else 'is'} written{next_step}"
 
 
 def hardened(arguments: argparse.Namespace, configured: "Settings") -> "Outcome":

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +13,22 @@ from mfagap.cli.pipes import show
 from mfagap.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfagap.harden.apply import Written
-    from mfagap.harden.journal import Run
+    from mfagap.harden.apply import Told, Written
+    from mfagap.harden.journal import Journal, Run
     from mfagap.model.hardening import (
         Change,
         CheckResult,
         Hardening,
         Plan,
     )
+    from mfagap.okta.client import OktaClient
 
 MOST_AFFECTED = 10
 HEADS = ("RESULT", "SUBJECT", "SAYS")
 
 APPLY = """\
-Write a plan to the org that the environment's credentials lead to, which need the manage scope.
+Write a plan to the org that the environment's credentials lead to. The credentials need
+okta.policies.manage.
 
 Each change is shown as it will be, and nothing is written without a yes. A rule that is not as the
 plan was made from is refused. What was there is kept before anything is sent, every write is a line
@@ -64,7 +66,10 @@ def add_to(actions: Any) -> None:
         "died in the middle. What somebody else has changed since is left, and named.",
     )
     returning.add_argument(
-        "id", nargs="?", metavar="RUN", help="which run, as `apply` told it (default: the last)"
+        "id",
+        nargs="?",
+        metavar="RUN",
+        help="which run, as `apply` told it (default: the last that is not taken back)",
     )
     _writing(returning)
     returning.set_defaults(run=run_rollback)
@@ -105,10 +110,10 @@ def run_apply(arguments: argparse.Namespace) -> int:
         MfagapError: See ``errors``.
     """
     from mfagap import settings
-    from mfagap.harden.plan import load
+    from mfagap.harden.apply import policy_names
     from mfagap.service import apply, harden
 
-    plan = load(arguments.plan)
+    plan = apply.plan_in(arguments.plan)
     if not plan.changes:
         show("nothing is to be changed", err=True)
         return 0
@@ -116,8 +121,14 @@ def run_apply(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         client = harden.client_of(configured, stack)
         apply.check_org(plan, client)
-        _ask(changes(plan), f"Write this to {client.org_url}", arguments)
-        return _told(apply.apply(plan, client, configured, arguments.by, _step))
+        names = policy_names(client)
+        lines = (*changes(plan, names), *_to(plan, client))
+
+        def agreed() -> None:
+            _ask(lines, f"Write this to {client.org_url}", arguments)
+
+        written = apply.apply(plan, client, configured, arguments.by, _step(names), agreed)
+        return _told(written, apply.journal_of(configured))
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
@@ -128,6 +139,7 @@ def run_resume(arguments: argparse.Namespace) -> int:
         MfagapError: See ``errors``.
     """
     from mfagap import settings
+    from mfagap.harden.apply import policy_names
     from mfagap.service import apply, harden
 
     configured = settings.load(arguments.config)
@@ -135,16 +147,28 @@ def run_resume(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         client = harden.client_of(configured, stack)
         apply.check_org(run.plan, client)
-        _ask(_left(run), f"Go on with run {run.id} on {client.org_url}", arguments)
-        return _told(apply.resume(client, configured, arguments.by, _step))
+        names = policy_names(client)
+        lines = (*_left(run, names), *_to(run.plan, client))
+        _ask(lines, f"Go on with run {run.id} on {client.org_url}", arguments)
+        written = apply.resume(client, configured, arguments.by, _step(names))
+        return _told(written, apply.journal_of(configured))
 
 
-def _left(run: "Run") -> Iterator[str]:
+def _to(plan: "Plan", client: "OktaClient") -> Iterator[str]:
+    """Yield which org is written to: a plan that was made from files would fit any."""
+    from mfagap.harden.apply import org_of
+
+    yield ""
+    yield f"to {client.org_url}{'' if org_of(plan) else ' (the plan names no org)'}"
+
+
+def _left(run: "Run", names: Mapping[str, str]) -> Iterator[str]:
     """Yield the changes of a run, and which of them are noted as made."""
+    from mfagap.harden.apply import named
     from mfagap.harden.journal import DONE
 
-    made = run.of(DONE)
-    yield from changes(run.plan)
+    made = [named(change, names) for change in run.plan.changes if change.id in run.of(DONE)]
+    yield from changes(run.plan, names)
     yield ""
     yield f"Noted as made: {', '.join(made) or 'none'}."
 
@@ -158,6 +182,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
         MfagapError: See ``errors``.
     """
     from mfagap import settings
+    from mfagap.harden.apply import policy_names
     from mfagap.service import apply, harden
 
     configured = settings.load(arguments.config)
@@ -165,14 +190,17 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         client = harden.client_of(configured, stack)
         apply.check_org(run.plan, client)
-        _ask(_undone(run), f"Take back run {run.id} on {client.org_url}", arguments)
-        written = apply.roll_back(run.id, client, configured, arguments.by, _step)
+        names = policy_names(client)
+        lines = (*_undone(run, names), *_to(run.plan, client))
+        _ask(lines, f"Take back run {run.id} on {client.org_url}", arguments)
+        written = apply.roll_back(run.id, client, configured, arguments.by, _step(names))
     show(f"run {written.run}: changes taken back: {len(written.changes):,}", err=True)
     return 0
 
 
-def _undone(run: "Run") -> Iterator[str]:
+def _undone(run: "Run", names: Mapping[str, str]) -> Iterator[str]:
     """Yield what is put back, the last change first."""
+    from mfagap.harden.apply import named
     from mfagap.harden.journal import INTENT
     from mfagap.report.hardening import difference
 
@@ -182,7 +210,8 @@ def _undone(run: "Run") -> Iterator[str]:
             continue
         yield ""
         entry = sent[change.id]
-        yield f"{change.id}: {change.path} {'as before' if entry.before else 'is removed'}"
+        yield f"{named(change, names)}: {'as before' if entry.before else 'is removed'}"
+        yield f"   {change.path}"
         for line in difference.lines(change.after, entry.before):
             yield f"   {line}"
 
@@ -204,17 +233,20 @@ def _ask(lines: Iterable[str], question: str, arguments: argparse.Namespace) -> 
         raise UsageError("nothing was written: the answer was not yes")
 
 
-def _step(sentence: str) -> None:
-    show(sentence, err=True)
+def _step(names: Mapping[str, str]) -> "Told":
+    from mfagap.harden.apply import named
+
+    return lambda change, what: show(f"{named(change, names)}: {what}", err=True)
 
 
-def _told(written: "Written") -> int:
+def _told(written: "Written", journal: "Journal") -> int:
     """Tell what was written; return 1 where Okta took some of it otherwise."""
     for line in written.unlike:
         show(line, err=True)
     show(
         f"run {written.run}: changes written: {len(written.changes):,}; `mfagap harden verify` "
-        "tells whether they hold, `mfagap harden rollback` takes them back",
+        "tells whether they hold, `mfagap harden rollback` takes them back; the journal: "
+        f"{journal.file(written.run).absolute()}",
         err=True,
     )
     return 1 if written.unlike else 0
@@ -228,13 +260,12 @@ def run_verify(arguments: argparse.Namespace) -> int:
         MfagapError: See ``errors``.
     """
     from mfagap import settings
-    from mfagap.harden.plan import load
     from mfagap.report import summary
     from mfagap.report.clean import json_line
     from mfagap.report.hardening import document
     from mfagap.service import apply
 
-    plan = load(arguments.plan)
+    plan = apply.plan_in(arguments.plan)
     configured = settings.load(arguments.config)
     with ExitStack() as stack:
         request = harden_reading.request(arguments, configured, stack)
@@ -247,7 +278,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
         columns(HEADS, [_row(each) for each in results])
         for each in results:
             if each.amount:
-                show(f"{each.subject_id}: {', '.join(each.evidence)}")
+                show(f"{_subject(each)}: {', '.join(each.evidence)}")
     if log is not None and not arguments.quiet:
         for line in summary.notes(log):
             show(line, err=True)
@@ -255,16 +286,26 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 
 def _row(each: "CheckResult") -> tuple[str, str, str]:
-    return each.outcome.value, each.subject_id, each.says
+    return each.outcome.value, _subject(each), each.says
 
 
-def changes(plan: "Plan") -> Iterator[str]:
-    """Yield what a plan changes, exactly; the lines are not cleaned."""
+def _subject(each: "CheckResult") -> str:
+    return f"{each.subject_name} ({each.subject_id})"
+
+
+def changes(plan: "Plan", names: Mapping[str, str], *, quiet: bool = False) -> Iterator[str]:
+    """Yield what a plan changes, exactly, or a line for each; the lines are not cleaned.
+
+    Args:
+        plan: That is shown.
+        names: Names of policies by their ids, as far as they are known.
+        quiet: Whether a line is enough.
+    """
     if not plan.changes:
         yield "Nothing is to be changed."
     for number, change in enumerate(plan.changes, 1):
-        yield ""
-        yield from _change(number, change)
+        heading, *rest = _change(number, change, names)
+        yield from (heading,) if quiet else ("", heading, *rest)
 
 
 def alternatives(plan: "Plan") -> Iterator[str]:
@@ -274,13 +315,17 @@ def alternatives(plan: "Plan") -> Iterator[str]:
         yield f"Beside or instead: {text}"
 
 
-def _change(number: int, change: "Change") -> Iterator[str]:
+def _change(number: int, change: "Change", names: Mapping[str, str]) -> Iterator[str]:
     from mfagap.detect.evaluate import rfc3339
+    from mfagap.harden.apply import named
     from mfagap.report.hardening import difference
 
     safe = "safe" if change.safe else "unsafe"
     until = "" if change.expires_ms is None else f", until {rfc3339(change.expires_ms)}"
-    yield f"{number}. {change.method} {change.path} ({safe}{until})"
+    name = named(change, names)
+    what = "require a second factor" if change.expires_ms is None else "let service accounts in"
+    yield f"{number}. {name[0].upper()}{name[1:]}: {what}"
+    yield f"   {change.method} {change.path} ({safe}{until})"
     yield f"   {change.why}"
     for line in difference.lines(change.before, change.after):
         yield f"   {line}"
@@ -296,13 +341,13 @@ def impact(found: "Hardening") -> Iterator[str]:
     if found.agreement is None:
         yield "Whom it affects is not known: that takes a log and all session policies."
         return
-    share = document.percent(found.agreement.agreed, found.agreement.sign_ins)
+    share = document.percent(found.agreement.agreed, found.agreement.counted)
     yield (
-        f"Today's policies decide {found.agreement.agreed:,} of {found.agreement.sign_ins:,} "
-        f"logged sign-ins as Okta recorded ({share} %)."
+        f"Today's policies decide {found.agreement.agreed:,} of {found.agreement.counted:,} logged "
+        f"sign-ins as Okta recorded ({share} %).{document.not_counted(found.agreement)}"
     )
     for effect, users, sign_ins in document.tally(found.affected):
-        yield f"{effect.value:12} users: {users:,}, sign-ins: {sign_ins:,}"
+        yield f"{document.effect_word(effect):16} users: {users:,}, sign-ins: {sign_ins:,}"
     hard = [
         row
         for row in document.worst_first(found.affected)
@@ -310,6 +355,6 @@ def impact(found: "Hardening") -> Iterator[str]:
     ]
     for row in hard[:MOST_AFFECTED]:
         where = f"from {row.address or 'nowhere'} with {client(row.user_agent or 'no client')}"
-        yield f"  {row.effect.value}: {row.login} {where}: {row.reason}"
+        yield f"  {document.effect_word(row.effect)}: {row.login} {where}: {row.reason}"
     if len(hard) > MOST_AFFECTED:
         yield f"  … and {len(hard) - MOST_AFFECTED:,} more; `mfagap harden report` has them."

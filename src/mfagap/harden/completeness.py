@@ -4,6 +4,7 @@ A scope or role that is too weak often shows less instead of refusing. What ever
 missed: a default policy of each kind, the default rule of the session policies, a password.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -93,8 +94,7 @@ def _lacks(name: str, objects: Sequence[Json]) -> Iterator[str]:
         if all(at(item, "type") != "password" for item in objects):
             yield "the list is short: it has no password, which every org has"
     elif name == "threat_insight":
-        if len(objects) != 1 or values.text(at(objects[0], "action")) is None:
-            yield "it tells no action"
+        yield from _threat_insight_lacks(objects)
     elif name == "user_factors":
         if not all(
             _has(item, "userId") and values.is_list(at(item, "factors")) for item in objects
@@ -104,6 +104,15 @@ def _lacks(name: str, objects: Sequence[Json]) -> Iterator[str]:
         yield "it has items without an id"
     elif name == "groups" and not all(_has_members(item) for item in objects):
         yield "it has groups whose members could not be read"
+
+
+def _threat_insight_lacks(objects: Sequence[Json]) -> Iterator[str]:
+    if len(objects) != 1 or values.text(at(objects[0], "action")) is None:
+        yield "it tells no action"
+    for zones in (at(item, "excludeZones") for item in objects):
+        ids, listed = values.texts(zones), values.items(zones)
+        if not values.is_empty(zones) and (not ids or len(ids) < len(listed)):
+            yield "which zones are exempt cannot be read"
 
 
 def _policies_lack(kind: str, policies: Sequence[Json]) -> Iterator[str]:
@@ -117,6 +126,9 @@ def _policies_lack(kind: str, policies: Sequence[Json]) -> Iterator[str]:
     if without:
         ids = [values.text(at(policy, "id")) or "?" for policy in without]
         yield f"the rules of {named(ids)} could not be read"
+    every = [values.text(at(r, "id")) for p in policies for r in values.items(at(p, "rules"))]
+    if twice := [rule_id for rule_id, count in Counter(every).items() if rule_id and count > 1]:
+        yield f"{named(twice)} is there twice"
     for policy in policies:
         rules = values.items(at(policy, "rules"))
         if not all(_has(rule, "id") for rule in rules):

@@ -1,10 +1,10 @@
 """What differs between two snapshots, down to the key."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from mfagap.harden import values
 from mfagap.harden.snapshot import canonical, settable
@@ -25,6 +25,12 @@ class What(StrEnum):
     CHANGED = "changed"
     BECAME_UNKNOWN = "became unknown"
     BECAME_KNOWN = "became known"
+    NOT_ASKED_OLD = "not asked for in the older one"
+    NOT_ASKED_NEW = "not asked for in the newer one"
+
+
+_OF_SOME: Final = {"groups": ("members of", "group"), "user_factors": ("factors of", "user")}
+"""Parts that hold what was asked for alone: what is absent may exist all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Difference:
     Attributes:
         part: One of ``PARTS``.
         id: Of the object, a policy's or a rule's too; empty for a part as a whole.
-        name: As people know it; of a rule with its policy's before it.
+        name: As people know it; of a rule with its policy's before it. Of what was not asked for,
+            how much that is.
         what: How.
         changes: Of what changed. Of what became known or unknown, the reasons under ``missing``.
     """
@@ -65,13 +72,20 @@ def differences(old: Snapshot, new: Snapshot) -> tuple[Difference, ...]:
     """Return what differs, by part and in the order of the newer one; what went comes last.
 
     What Okta sets itself does not count, and null is as good as absent. What is absent from a part
-    that is not wholly known may be there all the same: it is neither added nor removed.
+    that is not wholly known, or holds what was asked for alone, may be there all the same: it is
+    neither added nor removed.
     """
     found: list[Difference] = []
     for name in PARTS:
         was, now = old.part(name), new.part(name)
         found += _known(name, was, now)
-        found += _objects(name, _keyed(was.items), _keyed(now.items), _Known(was.known, now.known))
+        older, newer = _keyed(was.items), _keyed(now.items)
+        if name in _OF_SOME:
+            found += _objects(name, older, newer, _Known(old=False, new=False))
+            found += _not_asked(name, newer.keys() - older, was, What.NOT_ASKED_OLD)
+            found += _not_asked(name, older.keys() - newer, now, What.NOT_ASKED_NEW)
+        else:
+            found += _objects(name, older, newer, _Known(was.known, now.known))
     return tuple(found)
 
 
@@ -87,6 +101,13 @@ def _known(name: str, was: Part, now: Part) -> Iterator[Difference]:
     if was.known != now.known:
         what = What.BECAME_KNOWN if now.known else What.BECAME_UNKNOWN
         yield Difference(name, "", name, what, (ChangedKey("missing", was.missing, now.missing),))
+
+
+def _not_asked(name: str, absent: Collection[str], part: Part, what: What) -> Iterator[Difference]:
+    """Yield how much is absent from a known part that holds what was asked for alone."""
+    if absent and part.known:
+        of, noun = _OF_SOME[name]
+        yield Difference(name, "", f"{of} {len(absent):,} {noun}{'s' * (len(absent) > 1)}", what)
 
 
 def _objects(

@@ -13,7 +13,7 @@ from typing import Final, Self, cast
 from mfagap.harden import tables, values, zones
 from mfagap.harden.completeness import is_everyone
 from mfagap.harden.values import at
-from mfagap.harden.zones import all_of, any_of
+from mfagap.harden.zones import Zone, all_of, any_of
 from mfagap.model.hardening import (
     Access,
     Decision,
@@ -55,7 +55,7 @@ class Org:
         factors: How many second factors each user can use, by id; who is absent is not known.
     """
 
-    zones: Mapping[str, Json]
+    zones: Mapping[str, Zone]
     zones_known: bool
     members: Mapping[str, frozenset[str]]
     everyone: frozenset[str]
@@ -67,7 +67,7 @@ class Org:
         groups = values.objects(snapshot.part("groups").items)
         counted = tables.tables(snapshot)["factor_users"].rows
         return cls(
-            zones={_id(zone): zone for zone in values.objects(snapshot.part("zones").items)},
+            zones={_id(zone): Zone(zone) for zone in values.objects(snapshot.part("zones").items)},
             zones_known=snapshot.part("zones").known,
             members={
                 _id(group): frozenset(values.texts(at(group, "members")))
@@ -309,16 +309,16 @@ def _comes_from(zone_id: str, sign_in: SignIn, org: Org) -> bool | None:
     """
     if zone_id == ALL_ZONES:
         # Of what is blocked no policy is asked.
-        named = (zone for zone in org.zones.values() if at(zone, "usage") != "BLOCKLIST")
+        named = (zone for zone in org.zones.values() if at(zone.json, "usage") != "BLOCKLIST")
         held = any_of(_held(zone, sign_in) for zone in named)
         return held if held or org.zones_known else None
     zone = org.zones.get(zone_id)
     return None if zone is None else _held(zone, sign_in)
 
 
-def _held(zone: Json, sign_in: SignIn) -> bool | None:
+def _held(zone: Zone, sign_in: SignIn) -> bool | None:
     held = zones.holds(zone, sign_in.address, sign_in.as_number, sign_in.country, sign_in.is_proxy)
-    if sign_in.client_zone is None or sign_in.client_zone != at(zone, "name"):
+    if sign_in.client_zone is None or sign_in.client_zone != at(zone.json, "name"):
         return held
     return None if held is False else True
 

@@ -16,6 +16,7 @@ from mfagap.model.org import (
     Snapshot,
 )
 from mfagap.okta.client import OktaClient
+from mfagap.okta.transport import Answer
 
 _LISTS: Final = {"zones": "zones", "authenticators": "authenticators", "api_tokens": "api-tokens"}
 _CLASSIC_LACKS: Final = ("ACCESS_POLICY", "authenticators")
@@ -70,27 +71,27 @@ class _Reading:
     def all(self, path: str, params: Mapping[str, str] | None = None) -> list[Any] | None:
         """Return what is on all pages of a list; None where it may not be read."""
         found: list[Any] = []
-        url: str | None = f"/api/v1/{path}"
-        asked: set[str] = set()
-        while url is not None:
-            if url in asked:
-                raise SourceError(f"Okta's links between pages of {path} lead in a circle")
-            asked.add(url)
-            page, url = self._get(url, params)
-            if page is None:
-                return None
-            if not isinstance(page, list):
-                raise SourceError(f"Okta's answer about {path} is no list")
-            found += page
-            params = None  # the link has them
+        try:
+            for answer in self.client.pages(f"/api/v1/{path}", params):
+                page = self._parsed(answer)
+                if not isinstance(page, list):
+                    raise SourceError(f"Okta's answer about {path} is no list")
+                found += page
+        except SourceError as error:
+            self._note(error)
+            return None
         return found
 
     def one(self, path: str) -> Json | None:
         """Return one object; None where it may not be read."""
-        found, _ = self._get(f"/api/v1/{path}", None)
-        if found is not None and not isinstance(found, Mapping):
+        try:
+            found = self._parsed(self.client.get(f"/api/v1/{path}"))
+        except SourceError as error:
+            self._note(error)
+            return None
+        if not isinstance(found, Mapping):
             raise SourceError(f"Okta's answer about {path} is no object")
-        return cast("Json | None", found)
+        return cast("Json", found)
 
     def part(self, items: list[Any] | None) -> Part:
         """Return the part that ``items`` are; None for what may not be read."""
@@ -107,18 +108,16 @@ class _Reading:
         more = len(self.problems) - _MOST_PROBLEMS
         return self.problems[:_MOST_PROBLEMS] + ([f"and {more} more like it"] if more > 0 else [])
 
-    def _get(self, url: str, params: Mapping[str, str] | None) -> tuple[Any, str | None]:
-        """Return what an answer holds, and the link to the next; None for what may not be read."""
+    def _note(self, error: SourceError) -> None:
+        """Note why something may not be read; what is no such reason is raised again."""
+        if error.status not in _UNSEEN:
+            raise error
+        lacks = self.name in _CLASSIC_LACKS and error.status != 403
+        self.problems.append(f"{error}{'; Classic Engine has none' if lacks else ''}")
+
+    def _parsed(self, answer: Answer) -> Any:
         try:
-            answer = self.client.get(url, params)
-        except SourceError as error:
-            if error.status not in _UNSEEN:
-                raise
-            lacks = self.name in _CLASSIC_LACKS and error.status != 403
-            self.problems.append(f"{error}{'; Classic Engine has none' if lacks else ''}")
-            return None, None
-        try:
-            return values.parsed(answer.body), answer.links.get("next")
+            return values.parsed(answer.body)
         except ValueError as error:
             raise SourceError(f"Okta's answer about {self.name} is no JSON: {error}") from error
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mfagap.errors import SourceError, UsageError
+from mfagap.harden import plan, values
 from mfagap.harden import snapshot as snapshots
-from mfagap.harden import values
 from mfagap.harden.completeness import is_everyone, judged, judged_groups
 from mfagap.harden.values import at
 from mfagap.model.org import (
@@ -66,7 +66,12 @@ class _File:
             raise self.off("holds more than one kind of thing")
         self.kind = kinds.pop() if kinds else ""
         if self.items and not self.kind:
-            raise self.off("what this is cannot be told; mfagap reads what Okta's API returns")
+            if at(data, plan.KEY) is not None:
+                raise self.off("this is a plan; --from takes a snapshot")
+            raise self.off(
+                "holds no policy, rule, zone, group, user, factor, authenticator, API token or "
+                "ThreatInsight setting as Okta's API returns it; take others out of the folder"
+            )
 
     def off(self, message: str) -> SourceError:
         """Return an error that names the file."""
@@ -160,13 +165,14 @@ def _with_rules(item: Json, rules: Mapping[str, list[Json]]) -> Json:
 
 
 def _groups(found: _Found) -> list[Json]:
-    """Return groups whose members are known, and Okta's own of everyone."""
+    """Return groups whose members are known, and Okta's own of everyone, as if read: without."""
     known = {values.text(at(group, "id")) or "": group for group in found.lists.get("groups", [])}
     everyone = [group_id for group_id, group in known.items() if is_everyone(group)]
     groups: list[Json] = []
     for group_id in dict.fromkeys((*everyone, *found.members)):
         group = known.get(group_id, {})
-        members = {"members": found.members[group_id]} if group_id in found.members else {}
+        listed = group_id in found.members and group_id not in everyone
+        members = {"members": found.members[group_id]} if listed else {}
         groups.append({**group, "id": group_id, "name": at(group, "profile", "name"), **members})
     return groups
 

@@ -16,13 +16,16 @@ from mfagap.detect.evaluate import rfc3339
 from mfagap.errors import ContentError, StateError
 from mfagap.harden import plan as plans
 from mfagap.harden import values
-from mfagap.harden.places import Place, place
+from mfagap.harden.likeness import same
+from mfagap.harden.places import placed
 from mfagap.harden.snapshot import canonical, settable
 from mfagap.harden.values import at
 from mfagap.lake.manifest import sync
 from mfagap.model.hardening import Change, Plan
 from mfagap.model.org import Json
 
+FOLDER: Final = "harden"
+"""Where journals and the audit log are, in the state folder."""
 AUDIT: Final = "audit.jsonl"
 RUNS: Final = "runs"
 
@@ -37,6 +40,13 @@ UNDONE: Final = "undone"
 ROLLED_BACK: Final = "rolled_back"
 LEFT: Final = "left"
 """All was taken back but what somebody had changed since."""
+_DAY_MS: Final = 24 * 3600 * 1000
+_STATES: Final = {
+    FINISHED: "applied",
+    REFUSED: "refused",
+    ROLLED_BACK: "taken back",
+    LEFT: "taken back in part",
+}
 EVENTS: Final = (BEGUN, INTENT, DONE, FINISHED, REFUSED, UNDOING, UNDONE, ROLLED_BACK, LEFT)
 
 
@@ -52,6 +62,8 @@ class Entry:
         before: The object as it was found; None where there was none.
         after: Of ``intent`` and ``undoing`` what was to be sent, of ``done`` and ``undone`` what
             Okta answered; None for nothing.
+        request: Of ``done`` and ``undone`` the id that Okta gave the request that wrote it, and
+            that its log has too; None where nothing was written, or no answer came.
     """
 
     at_ms: int
@@ -60,6 +72,7 @@ class Entry:
     change: str = ""
     before: Json | None = None
     after: Json | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +100,13 @@ class Run:
         id: Name of its journal.
         plan: That was to be carried out.
         entries: In order.
+        org: URL of the org that it wrote to.
     """
 
     id: str
     plan: Plan
     entries: tuple[Entry, ...]
+    org: str
 
     @property
     def finished(self) -> bool:
@@ -104,6 +119,11 @@ class Run:
         return self.entries[-1].event == FINISHED
 
     @property
+    def state(self) -> str:
+        """What became of it, in words."""
+        return _STATES.get(self.entries[-1].event, "unfinished")
+
+    @property
     def turned_back(self) -> bool:
         """Whether somebody began to take it back."""
         return any(entry.event in (UNDOING, UNDONE, ROLLED_BACK, LEFT) for entry in self.entries)
@@ -113,30 +133,41 @@ class Run:
         return {entry.change: entry for entry in self.entries if entry.event == event}
 
     @property
+    def holds(self) -> frozenset[str]:
+        """Paths of what it changed, or was about to, and did not take back."""
+        left = self.of(INTENT).keys() - self.of(UNDONE).keys()
+        changes = (each for each in self.plan.changes if each.id in left and each.before)
+        return frozenset(each.path for each in changes)
+
+    @property
     def moments(self) -> dict[str, int]:
         """When each change was made, by its id: UTC epoch milliseconds, by Okta's clock."""
         return {id_: _moment(entry) for id_, entry in self.of(DONE).items()}
 
     @property
     def closed(self) -> tuple[ClosedRule, ...]:
-        """The rules that it closed."""
-        return tuple(self._closed()) if not self.turned_back else ()
+        """The rules that it closed, at its end or not, and that were not opened again by it."""
+        return tuple(self._closed())
 
     def _closed(self) -> Iterator[ClosedRule]:
-        done = self.of(DONE)
+        done, undone = self.of(DONE), self.of(UNDONE)
         for change in self.plan.changes:
-            if change.id not in done or change.expires_ms is not None:
+            if change.id not in done or change.id in undone or change.expires_ms is not None:
                 continue
             entry = done[change.id]
             name = values.text(at(change.after, "name")) or ""
-            where = place(change.path) or Place()
+            where = placed(change)
             rule_id = where.rule_id or values.text(at(entry.after, "id")) or ""
             yield ClosedRule(rule_id, where.policy_id or "", name, _moment(entry))
 
 
 def _moment(entry: Entry) -> int:
+    """Return when a change was made, by Okta's clock where that is one ours can be compared with.
+
+    What is far ahead would have all that comes after be taken for older.
+    """
     updated_ms = values.moment(at(entry.after, "lastUpdated"))
-    return entry.at_ms if updated_ms is None else updated_ms
+    return entry.at_ms if updated_ms is None else min(updated_ms, entry.at_ms + _DAY_MS)
 
 
 class Journal:
@@ -175,35 +206,74 @@ class Journal:
         runs = [run for run in self.runs() if run_id in (None, run.id)]
         return runs[-1] if runs else None
 
-    def begin(self, plan: Plan) -> Run:
+    def begin(self, plan: Plan, org: str) -> Run:
         """Write that ``plan`` is about to be carried out; return the run.
+
+        Args:
+            plan: To be carried out.
+            org: URL of the org that is written to.
 
         Raises:
             StateError: It cannot be written.
         """
-        run_id = f"{len(self.runs()) + 1:04}-{plan.id[:8]}"
+        names = (file.stem.partition("-")[0] for file in (self.folder / RUNS).glob("*.jsonl"))
+        number = max((int(name) for name in names if name.isdecimal()), default=0) + 1
+        run_id = f"{number:04}-{plan.id[:8]}"
         entry = Entry(self._clock(), self._who, BEGUN)
-        told = {**asdict(entry), "plan": json.loads(plans.dump(plan))}
-        self._append(self._file(run_id), told)
+        told = {**asdict(entry), "org": org, "plan": json.loads(plans.dump(plan))}
+        self._append(self.file(run_id), told, new=True)
         self._audit(run_id, plan.id, entry, None)
-        return Run(run_id, plan, (entry,))
+        return Run(run_id, plan, (entry,), org)
 
-    def note(self, run: Run, event: str, change: Change | None = None, **held: Json | None) -> None:
+    def note(
+        self,
+        run: Run,
+        event: str,
+        change: Change | None = None,
+        request: str | None = None,
+        **held: Json | None,
+    ) -> None:
         """Write what is about to be done, or was.
 
         Args:
             run: Which run.
             event: One of ``EVENTS``.
             change: None where it is about the whole run.
+            request: As ``Entry`` has it.
             held: ``before`` and ``after``, as ``Entry`` has them.
 
         Raises:
             StateError: It cannot be written.
         """
         id_ = "" if change is None else change.id
-        entry = Entry(self._clock(), self._who, event, id_, **held)
-        self._append(self._file(run.id), asdict(entry))
+        entry = Entry(self._clock(), self._who, event, id_, **held, request=request)
+        self._append(self.file(run.id), asdict(entry))
         self._audit(run.id, run.plan.id, entry, change)
+
+    def prove(self, run: Run) -> None:
+        """See that the audit log tells of the same objects as the journal of ``run``.
+
+        Raises:
+            StateError: One of them was edited, or the audit log cannot be read.
+        """
+        audit, intended = self.folder / AUDIT, run.of(INTENT)
+        try:
+            lines = audit.read_bytes().split(b"\n") if audit.exists() else []
+        except OSError as error:
+            raise StateError(f"{audit}: cannot be read: {error.strerror}") from error
+        for line in lines:
+            try:
+                told = values.parsed(line)
+            except ValueError:  # torn, or the end
+                continue
+            entry = intended.get(values.text(at(told, "change")) or "")
+            if entry is None or (at(told, "run"), at(told, "event")) != (run.id, INTENT):
+                continue
+            if at(told, "before") != _digest(entry.before):
+                raise StateError(
+                    f"{self.file(run.id)}: what was there before {entry.change} is not what "
+                    f"{audit} tells: one of them was edited; nothing was written"
+                )
 
     def _audit(self, run_id: str, plan_id: str, entry: Entry, change: Change | None) -> None:
         told = {
@@ -223,11 +293,12 @@ class Journal:
             }
         self._append(self.folder / AUDIT, told)
 
-    def _file(self, run_id: str) -> Path:
+    def file(self, run_id: str) -> Path:
+        """Return where the journal of a run is."""
         return self.folder / RUNS / f"{run_id}.jsonl"
 
-    def _append(self, file: Path, value: Mapping[str, Any]) -> None:
-        """Add a line to ``file``, and wait until it is on the disk.
+    def _append(self, file: Path, value: Mapping[str, Any], *, new: bool = False) -> None:
+        """Add a line to ``file``, which is ``new`` or may be there; wait until it is on the disk.
 
         A line that a crash left half written announced nothing that was sent. In a journal it is
         cut off; in the audit log, of which nothing is ever taken away, it becomes a line of its
@@ -238,7 +309,7 @@ class Journal:
             file.parent.mkdir(parents=True, exist_ok=True)
             held = file.read_bytes() if file.exists() else b""
             whole = held.rfind(b"\n") + 1
-            with file.open("ab") as out:
+            with file.open("xb" if new else "ab") as out:
                 if whole < len(held) and file.name == AUDIT:
                     line = b"\n" + line
                 elif whole < len(held):
@@ -262,15 +333,32 @@ class Journal:
         if not lines:
             return None
         try:
-            held = [cast("dict[str, Any]", json.loads(line)) for line in lines]
-            plan = plans.undumped(held[0].pop("plan"), str(file))
-            entries = tuple(Entry(**each) for each in held)
+            held = [cast("dict[str, Any]", values.parsed(line)) for line in lines]
+            plan, org = plans.undumped(held[0].pop("plan"), str(file)), held[0].pop("org")
+            run = Run(file.stem, plan, tuple(Entry(**each) for each in held), str(org))
+            _see(run)
         except (ValueError, TypeError, KeyError, AttributeError, ContentError) as error:
             raise StateError(
                 f"{file}: damaged ({error}); what the run wrote is in {self.folder / AUDIT}, and "
                 "Okta's own log has it too"
             ) from error
-        return Run(file.stem, plan, entries)
+        return run
+
+
+def _see(run: Run) -> None:
+    """See that what was there before is what the plan of ``run`` tells, which is put back.
+
+    Raises:
+        ValueError: It is not.
+    """
+    intended = run.of(INTENT)
+    for change in run.plan.changes:
+        entry = intended.get(change.id)
+        if entry is None:
+            continue
+        one, other = entry.before, change.before
+        if (one is None) != (other is None) or (one and other and not same(one, other)):
+            raise ValueError(f"what was there before {change.id} is not what the plan has")
 
 
 def _digest(value: Json | None) -> str | None:

@@ -18,7 +18,7 @@ from mfagap.model.hardening import (
     CheckOutcome,
     CheckResult,
 )
-from mfagap.model.org import Snapshot
+from mfagap.model.org import PART_NAMES, UNREAD, Snapshot
 
 PARAMETERS = ("from", "to", "watermark", "taken")
 """What a query may name: the span of the log, and when the snapshot was taken (0: not known)."""
@@ -31,6 +31,7 @@ COLUMNS = (
 
 UNKNOWN_PART = "unknown_part"
 NO_SUBJECT = "no_subject"
+QUERY_FAILED = "query_failed"
 
 Span = tuple[int, int, int]
 """``from_ms``, ``to_ms`` and ``watermark_ms`` of the log; empty where no log was read."""
@@ -77,6 +78,12 @@ def judge(
     return ranked(found or [_about_nothing(check, missing)])
 
 
+def failed(check: Check, error: EngineError) -> CheckResult:
+    """Return the result of a check whose query failed: unknown, for the reason ``error`` tells."""
+    result = replace(_about_nothing(check, ()), reason=QUERY_FAILED, severity=check.severity)
+    return replace(result, outcome=CheckOutcome.UNKNOWN, says=f"It could not be asked: {error}.")
+
+
 def parameters(snapshot: Snapshot, span: Span) -> dict[str, int]:
     """Return the value of each parameter that a query may use, all in milliseconds."""
     from_ms, to_ms, watermark_ms = span
@@ -114,8 +121,10 @@ def _missing(check: Check, snapshot: Snapshot, span: Span) -> Iterator[str]:
         if need == LOG:
             if to_ms <= from_ms:
                 yield "the log, which was not read"
-        elif not snapshot.part(need).known:
-            yield f"{need} ({snapshot.part(need).missing})"
+        elif (part := snapshot.part(need)) == UNREAD:
+            yield f"{PART_NAMES[need]} (not read; give --from or --api)"
+        elif not part.known:
+            yield f"{PART_NAMES[need]} ({part.missing})"
 
 
 def _names(table: ContentList, column: str) -> dict[str, str]:

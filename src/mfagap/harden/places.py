@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from mfagap.errors import PlanRefused
+from mfagap.model.hardening import Change
+
 POLICIES: Final = "/api/v1/policies"
 _ID: Final = "[A-Za-z0-9_-]{1,64}"
 _RULES: Final = re.compile(rf"{POLICIES}/(?:\{{({_ID})\}}|({_ID}))/rules(?:/({_ID}))?")
@@ -39,6 +42,18 @@ def place(path: str) -> Place | None:
         return Place()
     found = _RULES.fullmatch(path)
     return None if found is None or (found[1] and found[3]) else Place(*found.groups())
+
+
+def placed(change: Change) -> Place:
+    """Return what the path of a change leads to.
+
+    Raises:
+        PlanRefused: No plan may write there.
+    """
+    where = place(change.path)
+    if where is None:
+        raise PlanRefused(f"change {change.id} would write where no plan may: {change.path}")
+    return where
 
 
 def is_id(text: str) -> bool:

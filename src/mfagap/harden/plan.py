@@ -24,7 +24,7 @@ from cattrs import ClassValidationError, Converter, transform_error
 from mfagap.detect.evaluate import rfc3339
 from mfagap.errors import ContentError, UsageError
 from mfagap.harden import policies, values, zones
-from mfagap.harden.places import POLICIES, Place, is_id, place
+from mfagap.harden.places import POLICIES, is_id, place, placed
 from mfagap.harden.snapshot import canonical, settable
 from mfagap.harden.values import at
 from mfagap.model.hardening import (
@@ -47,6 +47,8 @@ FORMAT: Final = 1
 KEY: Final = "mfagap_plan"
 """By which the file is known."""
 KIND: Final = "OKTA_SIGN_ON"
+RULE_KIND: Final = "SIGN_ON"
+"""Types of a session policy, and of its rules."""
 LONGEST_MIN: Final = 720
 """Minutes for which a passed factor may count, as the check ``remembered_factor`` has it."""
 USUAL_MIN: Final = 15
@@ -65,7 +67,7 @@ _OF_ORDER: Final = frozenset({"unreachable_rule"})
 """Checks of which rule is asked before which: what a rule asks for mends none of their failures."""
 _LOSES: Final = {
     Effect.LOCKED_OUT: "{} would be locked out",
-    Effect.BREAKS: "{} would break",
+    Effect.BREAKS: "{} would lose a program or channel that never passed a factor",
     Effect.UNKNOWN: "of {} it cannot be told",
 }
 
@@ -118,7 +120,7 @@ def make(
     closing = [
         rule
         for rule in known.values()
-        if rule.id in closes and _is_weak(rule) and not (rule.system and rule.policy_id in covered)
+        if rule.id in closes and is_weak(rule) and not (rule.system and rule.policy_id in covered)
     ]
     engine = _is_engine(snapshot)
     changes: list[Change] = []
@@ -126,7 +128,7 @@ def make(
         changes += _kept(snapshot, keep, now_ms, closing)
     for rule in closing:
         others = {other.id for other in closing} - {rule.id}
-        cost = _cost(others, affected)
+        cost = _cost(rule.id, others, affected)
         made = _closing(rule, closes[rule.id], cost)
         changes.append(made if engine or not rule.system else _covering(made, rule.policy_id))
     alternatives = tuple(_alternatives(affected or ()))
@@ -169,7 +171,7 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
     part = snapshot.part(KIND)
     items = list(part.items)
     for change in plan.changes:
-        where = place(change.path) or Place()
+        where = placed(change)
         if where.is_policies:
             first: Json = {**change.after, "id": change.id, "rules": ()}
             items = [first, *(_after_another(item) for item in items)]
@@ -220,12 +222,14 @@ def undumped(data: object, file: str) -> Plan:
             "`mfagap harden plan` makes a new one from the org as it is",
             file,
         )
+    if any(canonical(settable(each.after)) != canonical(each.after) for each in plan.changes):
+        raise ContentError("no plan: a change has what Okta sets itself", file)
     if not _is_ordered(plan.changes):
         raise ContentError("no plan: a change writes elsewhere than a plan of mfagap's may", file)
     return plan
 
 
-def _is_weak(rule: Rule) -> bool:
+def is_weak(rule: Rule) -> bool:
     """Tell whether a rule lets somebody in whom it does not ask for a factor then, or soon."""
     if rule.access != "ALLOW":
         return False
@@ -286,12 +290,15 @@ def _covering(change: Change, policy_id: str) -> Change:
     return dataclasses.replace(change, method="POST", path=path, before=None, after=after, why=why)
 
 
-def _cost(others: Collection[str], affected: Sequence[Affected] | None) -> tuple[bool, str]:
+def _cost(
+    rule_id: str, others: Collection[str], affected: Sequence[Affected] | None
+) -> tuple[bool, str]:
     """Return whether the change of a rule is safe, and whom it costs.
 
     Where the log names no rule, or one that is not changed, any of the changes may be the reason.
 
     Args:
+        rule_id: Of the rule; where the log shows nobody whom it let in, nothing says it is safe.
         others: Ids of the other rules that are changed.
         affected: See ``make``.
     """
@@ -299,13 +306,15 @@ def _cost(others: Collection[str], affected: Sequence[Affected] | None) -> tuple
         return False, "Whom it costs is not known."
     told: list[str] = []
     for effect, words in _LOSES.items():
-        rows = [row for row in affected if row.effect is effect and row.rule_id not in others]
-        if logins := sorted({row.login for row in rows}):
+        found = ((row.login, *pair) for row in affected for pair in row.by_rule.items())
+        if logins := sorted({who for who, by, how in found if how is effect and by not in others}):
             more = ", …" if len(logins) > FIRST else ""
             told.append(f"{words.format(len(logins))}: {', '.join(logins[:FIRST])}{more}")
-    if not told:
-        return True, "Nobody who came in by it loses access."
-    return False, f"Of those who came in by it {'; '.join(told)}."
+    if told:
+        return False, f"Of those who came in by it {'; '.join(told)}."
+    if not any(rule_id in row.by_rule for row in affected):
+        return False, "The log shows nobody who came in by it: whom it costs is not known."
+    return True, "Nobody who came in by it loses access."
 
 
 def _kept(
@@ -444,6 +453,8 @@ def _is_ordered(changes: Sequence[Change]) -> bool:
             return False
         creates = where.rule_id is None
         if change.method != ("POST" if creates else "PUT") or creates != (change.before is None):
+            return False
+        if at(change.after, "type") != (KIND if where.is_policies else RULE_KIND):
             return False
         made |= {change.id} if where.is_policies else set()
     return len(set(ids)) == len(ids)

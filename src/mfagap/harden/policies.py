@@ -1,7 +1,9 @@
 """An org's policies and rules, read from what the API returned, in the order they are asked in.
 
 A condition that is not known here, or that is not of the form it should have, is named in
-``other``: whether it holds cannot be seen, and a rule is not taken for wider than it is.
+``other``: whether it holds cannot be seen, and a rule is not taken for wider than it is. So is a
+``status`` that is neither ACTIVE nor INACTIVE: the object counts, and whether Okta asks it is not
+seen.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,6 +56,12 @@ def is_active(item: Json) -> bool:
     return at(item, "status") != "INACTIVE"
 
 
+def _odd_status(item: Json) -> tuple[str, ...]:
+    """Return ``status`` where it is odd; what is the system's own is never inactive."""
+    is_clear = at(item, "system") is True or at(item, "status") in ("ACTIVE", "INACTIVE")
+    return () if is_clear else ("status",)
+
+
 def _asked(item: OktaPolicy | Rule) -> tuple[bool, bool, int]:
     return item.system, item.priority is None, item.priority or 0
 
@@ -72,7 +80,7 @@ def _policy(item: Json, kind: str) -> OktaPolicy:
         active=is_active(item),
         system=at(item, "system") is True,
         groups=_wanted(at(conditions, "people", "groups")),
-        other=(*users, *_other(conditions, ("people",))),
+        other=(*users, *_other(conditions, ("people",)), *_odd_status(item)),
         rules=tuple(sorted(read_rules, key=_asked)) if values.is_list(held) else None,
         json={key: value for key, value in item.items() if key != "rules"},
     )
@@ -109,7 +117,7 @@ def _rule(item: Json, policy_id: str, kind: str) -> Rule:
         idp_ids=values.texts(at(conditions, "identityProvider", "idpIds")),
         behaviors=values.texts(at(conditions, "risk", "behaviors")),
         risk_level=values.text(at(conditions, "riskScore", "level")),
-        other=_other(conditions, _RULE),
+        other=(*_other(conditions, _RULE), *_odd_status(item)),
         enroll_self=values.text(at(item, "actions", "enroll", "self")),
         json=item,
     )

@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, Self, TypeVar
 
 from mfagap.detect.evaluate import rfc3339
+from mfagap.harden import values
 from mfagap.harden.evaluator import Candidate, Org, candidates, concluded, remembers
 from mfagap.model import VerdictWord
 from mfagap.model.hardening import (
@@ -33,11 +34,26 @@ _CHANNELS: Final = {
     "RADIUS": "the channel (RADIUS)",
     "LDAP_INTERFACE": "the channel (LDAP interface)",
 }
+RECORDED: Final = frozenset(
+    (
+        *("uuid", "event_ms", "login", "passed_factor", "factor_first", "result"),
+        *("policy_id", "rule_id", "verdict", "behaviors"),
+    )
+)
+"""Fields of a sign-in that no condition is about."""
+
+_ASKED_ABOUT: Final = tuple(item.name for item in fields(SignIn) if item.name not in RECORDED)
+"""What of a sign-in a condition may be about, beside its behaviors."""
+
 _WORST: Final = tuple(Effect)
 _AS_TODAY: Final[Judged] = (Effect.UNAFFECTED, "the same rules decide as today")
 _NOT_BELIEVED: Final[Judged] = (
     Effect.UNKNOWN,
     "today's policies decide otherwise than Okta recorded: there is something that is not seen",
+)
+_NO_POLICY: Final[Judged] = (
+    Effect.UNKNOWN,
+    "the log does not tell which session policy decided",
 )
 _ACCESSES: Final = frozenset(access.value for access in Access)
 
@@ -60,17 +76,20 @@ def agreement(
         sign_ins: With what Okta recorded.
         org: What the policies name.
         changed: When each policy, rule, zone and user's groups were last changed, by id (see
-            ``sign_ins.changes``); a disagreement from before that is undecided.
+            ``sign_ins.changes``); a disagreement from before that, or from before policies and
+            rules say that they were updated, is undecided.
     """
-    record = _Record.of(policies)
+    record = _Record.of(policies, changed or {})
     deciding = _once(lambda sign_in: candidates(policies, sign_in, org))
     counts: defaultdict[str | None, Counter[Word]] = defaultdict(Counter)
     listed: list[tuple[Word, Disagreement]] = []
+    before_change = 0
     for sign_in in sign_ins:
         found = deciding(sign_in)
         word, decision = record.compared(sign_in, found)
-        since = record.changed(sign_in, found, changed or {}) if word == "disagreed" else None
+        since = record.changed(sign_in, found) if word == "disagreed" else None
         if since is not None:
+            before_change += 1
             word, decision = "undecided", replace(decision, unseen=(since,))
         counts[sign_in.rule_id][word] += 1
         if word != "agreed":
@@ -83,7 +102,8 @@ def agreement(
         for rule_id, said in counts.items()
     ]
     rules.sort(key=lambda r: (-r.disagreed, -r.undecided, -r.agreed, r.rule_id or ""))
-    return Agreement(tuple(rules), tuple(found for _, found in listed[:MOST_DISAGREEMENTS]))
+    most = tuple(found for _, found in listed[:MOST_DISAGREEMENTS])
+    return Agreement(tuple(rules), most, before_change)
 
 
 def impact(
@@ -108,7 +128,7 @@ def impact(
     Returns:
         The worst effect first, then who signs in most.
     """
-    record = _Record.of(before)
+    record = _Record.of(before, changed or {})
     same = tuple(before) == tuple(after)
 
     def decided(sign_in: SignIn) -> tuple[Found, Found, bool]:
@@ -120,8 +140,10 @@ def impact(
     groups: defaultdict[Hashable, list[tuple[SignIn, Judged]]] = defaultdict(list)
     for sign_in in sign_ins:
         found, planned, alike = deciding(sign_in)
-        was = record.was(sign_in, found, changed or {})
-        if was is None and not same:
+        was = record.was(sign_in, found)
+        if _names_none(sign_in) and not same:
+            judged = _NO_POLICY
+        elif was is None and not same:
             judged = _NOT_BELIEVED
         elif was is None or alike:
             judged = _AS_TODAY
@@ -141,15 +163,21 @@ class _Record:
     Attributes:
         rules: Of all policies, by id.
         unread: Ids of policies whose rules could not be read.
+        times: When what decides was last changed, by id: as the log tells, or as it says itself.
     """
 
     rules: Mapping[str, Rule]
     unread: tuple[str, ...]
+    times: Mapping[str, int]
 
     @classmethod
-    def of(cls, policies: Sequence[OktaPolicy]) -> Self:
+    def of(cls, policies: Sequence[OktaPolicy], changed: Mapping[str, int]) -> Self:
         rules = {rule.id: rule for policy in policies for rule in policy.rules or ()}
-        return cls(rules, tuple(policy.id for policy in policies if policy.rules is None))
+        times = dict(changed)
+        for item in (*policies, *rules.values()):
+            if (updated_ms := values.moment(values.at(item.json, "lastUpdated"))) is not None:
+                times[item.id] = max(updated_ms, times.get(item.id, updated_ms))
+        return cls(rules, tuple(policy.id for policy in policies if policy.rules is None), times)
 
     def name(self, rule_id: str | None) -> str | None:
         rule = self.rules.get(rule_id or "")
@@ -159,6 +187,8 @@ class _Record:
         """Return whether the candidates come to what was recorded, and what they come to."""
         decision = concluded(found)
         rule_id = sign_in.rule_id
+        if _names_none(sign_in):
+            return "undecided", replace(decision, unseen=("the log names no session policy",))
         if sign_in.result not in _ACCESSES:
             unknown = f"{rule_id}: recorded {sign_in.result!r}"
             return "undecided", replace(decision, unseen=(unknown,))
@@ -174,7 +204,7 @@ class _Record:
             return "undecided", decision
         return "disagreed", decision
 
-    def was(self, sign_in: SignIn, found: Found, changed: Mapping[str, int]) -> str | None:
+    def was(self, sign_in: SignIn, found: Found) -> str | None:
         """Return what a sign-in comes to today; None where the evaluator is not to be believed.
 
         Where the rule that Okta recorded may decide, that is what was recorded, whatever the rule
@@ -186,11 +216,11 @@ class _Record:
             is_borne_out = any(c.rule and c.rule.id == sign_in.rule_id for c in found)
         if is_borne_out:
             return sign_in.result
-        if self.changed(sign_in, found, changed) is None:
+        if self.changed(sign_in, found) is None:
             return None
         return concluded(found).access or sign_in.result
 
-    def changed(self, sign_in: SignIn, found: Found, changed: Mapping[str, int]) -> str | None:
+    def changed(self, sign_in: SignIn, found: Found) -> str | None:
         """Return what was changed since of all that may have decided; None where nothing was."""
         rules = [candidate.rule for candidate in found]
         rules.append(self.rules.get(sign_in.rule_id or ""))
@@ -199,7 +229,7 @@ class _Record:
         for rule in rules:
             if rule:
                 ids.update((rule.id, rule.policy_id, *rule.zones.include, *rule.zones.exclude))
-        times = {id_: changed[id_] for id_ in ids if id_ and id_ in changed}
+        times = {id_: self.times[id_] for id_ in ids if id_ and id_ in self.times}
         last = max(times, key=lambda id_: (times[id_], id_), default="")
         if not last or times[last] <= sign_in.event_ms:
             return None
@@ -224,16 +254,18 @@ def _once(answer: Callable[[SignIn], T]) -> Callable[[SignIn], T]:
     known: dict[Hashable, T] = {}
 
     def answered(sign_in: SignIn) -> T:
-        asked = (
-            *(sign_in.actor_id, sign_in.address, sign_in.as_number, sign_in.country),
-            *(sign_in.is_proxy, sign_in.client_zone, sign_in.auth_type, sign_in.idp_id),
-            *(sign_in.risk_level, tuple(sorted(sign_in.behaviors.items()))),
-        )
+        told = tuple(getattr(sign_in, name) for name in _ASKED_ABOUT)
+        asked = (told, tuple(sorted(sign_in.behaviors.items())))
         if asked not in known:
             known[asked] = answer(sign_in)
         return known[asked]
 
     return answered
+
+
+def _names_none(sign_in: SignIn) -> bool:
+    """Tell whether the log names neither the policy nor the rule that decided."""
+    return sign_in.policy_id is None and sign_in.rule_id is None
 
 
 def _is_recorded(candidate: Candidate, sign_in: SignIn) -> bool:
@@ -294,6 +326,11 @@ def _asked_for_one(sign_in: SignIn, passed: _Passed, org: Org) -> Judged:
     factors = org.factors.get(sign_in.actor_id)
     if factors == 0:
         return Effect.LOCKED_OUT, "has no second factor; gets in only where one may be enrolled"
+    if _is_no_browser(sign_in) and _client(sign_in) not in passed.clients:
+        return (
+            Effect.UNKNOWN,
+            "a client that is no browser; whether it can pass a factor is not known",
+        )
     if factors:
         return Effect.PROMPTED, "will be asked for a second factor, and has one"
     if _user(sign_in) in passed.users:
@@ -306,6 +343,11 @@ def _program(sign_in: SignIn) -> str | None:
     if sign_in.client_kind:
         return f"the client (a {sign_in.client_kind})"
     return _CHANNELS.get(sign_in.auth_type)
+
+
+def _is_no_browser(sign_in: SignIn) -> bool:
+    """Tell whether what used the legacy API does not call itself a browser."""
+    return sign_in.legacy and not (sign_in.user_agent or "").startswith("Mozilla/")
 
 
 def _user(sign_in: SignIn) -> str:
@@ -322,6 +364,9 @@ def _affected(group: Sequence[tuple[SignIn, Judged]]) -> Affected:
     hit = [(s.event_ms, s.uuid, reason, s) for s, (effect, reason) in group if effect == worst]
     *_, reason, last = max(hit, key=lambda item: item[:2])
     times = [sign_in.event_ms for sign_in, _ in group]
+    by_rule: defaultdict[str | None, set[Effect]] = defaultdict(set)
+    for sign_in, (effect, _) in group:
+        by_rule[sign_in.rule_id].add(effect)
     verdicts = {sign_in.verdict for sign_in, _ in group}
     made = Affected(
         effect=worst,
@@ -335,6 +380,7 @@ def _affected(group: Sequence[tuple[SignIn, Judged]]) -> Affected:
         first_ms=min(times),
         last_ms=max(times),
         verdict=next((word for word in VerdictWord if word in verdicts), None),  # the worst first
+        by_rule={rule_id: min(some, key=_WORST.index) for rule_id, some in by_rule.items()},
     )
     if made.verdict is None or not made.is_suspected:
         return made

@@ -9,7 +9,7 @@ from mfagap.detect.evaluate import Engine, Row, parameters
 from mfagap.detect.form import content
 from mfagap.errors import EngineError, QueryTooLarge
 from mfagap.harden import policies, values
-from mfagap.model import ContentList, Detection, Slot
+from mfagap.model import ContentList, Detection, Finding, MfaStatus, Slot, VerdictWord
 from mfagap.model.hardening import SignIn
 from mfagap.model.org import NOTHING, Snapshot
 
@@ -61,6 +61,39 @@ def read(
     rows = _rows(engine, Slot(*span), detection, lists)
     found = sorted(map(_sign_in, rows), key=lambda sign_in: (sign_in.event_ms, sign_in.uuid))
     return tuple(found)
+
+
+def undecided(found: Finding, verdict: VerdictWord | None) -> SignIn:
+    """Return a session that began without an evaluation in the log: nothing says what decided.
+
+    Args:
+        found: What the detection says of it.
+        verdict: The runbook's.
+    """
+    context = found.alert_context
+    return SignIn(
+        uuid=found.uuid,
+        event_ms=found.start_ms,
+        actor_id=context.actor_id or "",
+        login=context.user_email or "",
+        address=context.source_ip,
+        as_number=None,
+        country=None,
+        is_proxy=None,
+        client_zone=None,
+        user_agent=context.user_agent,
+        client_kind=None,
+        legacy=True,
+        auth_type="ANY",
+        idp_id=None,
+        behaviors={},
+        risk_level=None,
+        passed_factor=found.mfa_status is MfaStatus.MFA,
+        result="",
+        policy_id=None,
+        rule_id=None,
+        verdict=verdict,
+    )
 
 
 def changes(engine: Engine, span: tuple[int, int, int], detection: Detection) -> Mapping[str, int]:

@@ -23,6 +23,8 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 KEY: Final = "mfagap_snapshot"
 """By which the file is known."""
 _SET_BY_OKTA: Final = frozenset({"_links", "_link", "_embedded", "created", "lastUpdated"})
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How gzip and zstd begin."""
 _HELD: Final = ("rules", "factors")
 """Lists that a part's items have been given, of objects of their own."""
 
@@ -96,13 +98,18 @@ def read_json(path: Path) -> Any:
     """Return the JSON in a file.
 
     Raises:
-        SourceError: It cannot be read, has over ``MOST_BYTES`` or is no JSON; names it.
+        SourceError: It cannot be read, has over ``MOST_BYTES``, is compressed or no JSON; names it.
     """
     try:
         with path.open("rb") as file:
             body = file.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
             raise SourceError(f"{path}: over {MOST_BYTES:,} bytes")
+        if body.startswith(_COMPRESSED):
+            raise SourceError(
+                f"{path}: is compressed; --from takes policies as plain JSON, the log goes before "
+                "it: mfagap harden report LOG --from POLICIES"
+            )
         return values.parsed(body)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from mfagap.detect.evaluate import rfc3339
 from mfagap.harden import values
-from mfagap.harden.places import Place, place
+from mfagap.harden.places import placed
 from mfagap.harden.values import at
 from mfagap.model.hardening import Change, Plan
 from mfagap.model.org import Json
@@ -74,7 +74,7 @@ def hcl(plan: Plan) -> str:
     first = [
         f"{_KIND}.{change.id}"
         for change in plan.changes
-        if change.expires_ms is not None and not (place(change.path) or Place()).is_policies
+        if change.expires_ms is not None and not placed(change).is_policies
     ]
     return "\n".join(
         [_HEAD.format(id=plan.id), *(_change(change, first) for change in plan.changes)]
@@ -83,7 +83,7 @@ def hcl(plan: Plan) -> str:
 
 def _change(change: Change, first: Sequence[str]) -> str:
     """Return a change; ``first`` are the resources that are to be there before a rule is closed."""
-    where = place(change.path) or Place()
+    where = placed(change)
     if where.is_policies:
         ends = f"# To be destroyed by {_day(change)}: Okta's policies have no expiry.\n"
         return ends + _resource("okta_policy_signon", change.id, _arguments(change.after, _POLICY))

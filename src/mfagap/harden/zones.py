@@ -4,52 +4,71 @@ Three answers: it holds the sign-in, it does not, or None where that cannot be s
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    collapse_addresses,
-    ip_address,
-    ip_network,
-    summarize_address_range,
-)
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from mfagap.harden import policies, values
 from mfagap.harden.values import at
 from mfagap.model.org import Json
 
-Network = IPv4Network | IPv6Network
+Address = tuple[int, int]
+"""Version (4, 6) and number."""
+Range = tuple[Address, Address]
+"""First and last, of one version."""
 
 _OPEN_V4: Final = 2**31
 _OPEN_V6: Final = 2**124
 """Half of IPv6's global addresses, ``2000::/3``."""
 
 
+@dataclass(frozen=True)
+class Zone:
+    """A network zone, as the API returned it; its gateways are read once."""
+
+    json: Json
+
+    @cached_property
+    def ranges(self) -> tuple[list[Range], bool] | None:
+        """Gateways of an IP zone, sorted, none of which overlap, and whether these are all.
+
+        None where there is no list of them.
+        """
+        gateways = at(self.json, "gateways")
+        if at(self.json, "type") != "IP":
+            return None
+        if not (values.is_empty(gateways) or values.is_list(gateways)):
+            return None
+        found = [_range(gateway) for gateway in values.items(gateways)]
+        return _merged(filter(None, found)), None not in found
+
+
 def holds(
-    zone: Json,
+    known: Zone,
     address: str | None,
     as_number: int | None,
     country: str | None,
     is_proxy: bool | None,
 ) -> bool | None:
-    """Tell whether a sign-in comes from ``zone``; None where that cannot be seen.
+    """Tell whether a sign-in comes from a zone; None where that cannot be seen.
 
     Args:
-        zone: As the API returned it.
+        known: The zone.
         address: IP address of the sign-in.
         as_number: Of the address.
         country: As the log has it: a name. A zone has codes, so that two countries can be compared
             only where they are equal, or where the log has a code too.
         is_proxy: Whether the log calls the address a proxy.
     """
+    zone = known.json
     if not policies.is_active(zone):
         return False
     match at(zone, "type"):
         case "IP":
-            return _in_gateways(zone, address)
+            return _in_gateways(known, address)
         case "DYNAMIC":
             asked = [
                 *_some(at(zone, "asns"), lambda asn: _is_as(asn, as_number)),
@@ -69,19 +88,13 @@ def holds(
 
 def addresses(zone: Json) -> int | None:
     """Return how many IPv4 addresses are gateways of ``zone``; None where that cannot be told."""
-    networks = _gateways(zone)
-    if networks is None:
-        return None
-    return sum(net.num_addresses for net in networks if isinstance(net, IPv4Network))
+    return _amount(zone, 4)
 
 
 def is_open(zone: Json) -> bool | None:
     """Tell whether an IP zone holds half or more of all addresses of IPv4, or of IPv6's global."""
-    networks = _gateways(zone)
-    if networks is None:
-        return None
-    v6 = sum(net.num_addresses for net in networks if isinstance(net, IPv6Network))
-    return (addresses(zone) or 0) >= _OPEN_V4 or v6 >= _OPEN_V6
+    v4, v6 = _amount(zone, 4), _amount(zone, 6)
+    return None if v4 is None or v6 is None else v4 >= _OPEN_V4 or v6 >= _OPEN_V6
 
 
 def any_of(answers: Iterable[bool | None]) -> bool | None:
@@ -142,64 +155,61 @@ def _proxy(kind: object, is_proxy: bool | None) -> Iterator[bool | None]:
         yield False if kind in ("Tor", "NotTorAnonymizer") and is_proxy is False else None
 
 
-def _in_gateways(zone: Json, address: str | None) -> bool | None:
-    gateways = at(zone, "gateways")
-    if values.is_empty(gateways):
+def _in_gateways(zone: Zone, address: str | None) -> bool | None:
+    if values.is_empty(at(zone.json, "gateways")):
         return False
     found = _address(address)
-    if found is None or not values.is_list(gateways):
+    if found is None or zone.ranges is None:
         return None
-    networks = [_networks(gateway) for gateway in values.items(gateways)]
-    return any_of(None if some is None else any(found in net for net in some) for some in networks)
+    ranges, are_all = zone.ranges
+    before = bisect_right(ranges, found, key=lambda ends: ends[0])
+    if before and found <= ranges[before - 1][1]:
+        return True
+    return False if are_all else None
 
 
-def _gateways(zone: Json) -> list[Network] | None:
-    """Return the networks of an IP zone's gateways, none of which overlap."""
-    gateways = at(zone, "gateways")
-    if at(zone, "type") != "IP" or not (values.is_empty(gateways) or values.is_list(gateways)):
+def _amount(zone: Json, version: int) -> int | None:
+    """Return how many addresses of ``version`` are gateways; None where not all can be read."""
+    ranges, are_all = Zone(zone).ranges or ([], False)
+    if not are_all:
         return None
-    v4: list[IPv4Network] = []
-    v6: list[IPv6Network] = []
-    for gateway in values.items(gateways):
-        networks = _networks(gateway)
-        if networks is None:
-            return None
-        v4 += [net for net in networks if isinstance(net, IPv4Network)]
-        v6 += [net for net in networks if isinstance(net, IPv6Network)]
-    return [*collapse_addresses(v4), *collapse_addresses(v6)]
+    return sum(last[1] - first[1] + 1 for first, last in ranges if first[0] == version)
 
 
-def _networks(gateway: object) -> list[Network] | None:
+def _range(gateway: object) -> Range | None:
     """Return what a gateway of type CIDR or RANGE holds; None where it cannot be read."""
     value = values.text(at(gateway, "value")) or ""
     try:
         match at(gateway, "type"):
             case "CIDR":
-                return [ip_network(value.strip(), strict=False)]
+                network = ip_network(value.strip(), strict=False)
+                ends = network[0], network[-1]
             case "RANGE":
                 first, _, last = value.partition("-")
-                ends = (ip_address(first.strip()), ip_address((last or first).strip()))
-                return list(_summarized(*ends))
+                ends = ip_address(first.strip()), ip_address((last or first).strip())
             case _:
                 return None
-    except (ValueError, TypeError):
+    except ValueError:
         return None
+    found, end = ((address.version, int(address)) for address in ends)
+    return (found, end) if found[0] == end[0] and found <= end else None
 
 
-def _summarized(
-    first: IPv4Address | IPv6Address, last: IPv4Address | IPv6Address
-) -> Iterator[Network]:
-    if isinstance(first, IPv4Address) and isinstance(last, IPv4Address):
-        return summarize_address_range(first, last)
-    if isinstance(first, IPv6Address) and isinstance(last, IPv6Address):
-        return summarize_address_range(first, last)
-    raise ValueError("a range of two kinds of addresses")
+def _merged(ranges: Iterable[Range]) -> list[Range]:
+    merged: list[Range] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return merged
 
 
-def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+def _address(text: str | None) -> Address | None:
     try:
         found = ip_address((text or "").strip())
     except ValueError:
         return None
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
+    found = mapped or found
+    return found.version, int(found)

@@ -5,7 +5,8 @@ A path names keys as Okta's System Log API spells them (``LogEvent``). How a val
 - ``id``: trimmed; empty, ``-`` and ``unknown`` mean *no id* and become NULL
 - ``text``: as delivered, save that an empty text is NULL
 - ``word``: an enum's word, trimmed
-- ``path``: a URI's path: lower case, no query, no trailing slash
+- ``path``: a URI's path: lower case, no scheme and host, query or ``;parameter``, one slash where
+  there are several, and none that trails
 - ``bigint``, ``boolean``: NULL where the text is neither
 """
 

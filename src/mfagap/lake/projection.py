@@ -286,7 +286,9 @@ def _clean(value: str, field: Field) -> str:
     if field.clean == "id":
         return _id(value)
     if field.clean == "path":
-        path = f"rtrim(split_part(lower({value}), '?', 1), '/')"
+        path = f"split_part(lower({value}), '?', 1)"
+        odd = f"regexp_replace({path}, '^[a-z]+://[^/]*|;[^/]*', '', 'g')"
+        path = f"rtrim(regexp_replace({odd}, '/+', '/', 'g'), '/')"
         return f"nullif({path}, '')"
     if field.clean in ("bigint", "boolean"):
         return f"TRY_CAST({value} AS {field.sql_type})"

@@ -1,7 +1,7 @@
 """The nouns of hardening, as frozen dataclasses; no I/O. Times are UTC epoch milliseconds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mfagap.model import ContentList, Severity, VerdictWord
@@ -84,7 +84,8 @@ class CheckResult:
         outcome: See ``CheckOutcome``.
         severity: Of a failure, and of what is unknown; INFORMATIONAL otherwise.
         reason: The word in the query's row; ``unknown_part`` where a part is not known,
-            ``no_subject`` where there is nothing that the check is about.
+            ``no_subject`` where there is nothing that the check is about, ``query_failed`` where
+            its query did.
         says: The same as a sentence.
         subject: What it is about: ``rule``, ``policy``, …; ``org`` where it is about all.
         subject_id: Its id; empty for ``org``.
@@ -232,15 +233,23 @@ class Agreement:
         rules: By recorded rule, the least believed first.
         disagreements: Sign-ins that disagree or are undecided, the worst first; not all of them
             where there are many, see ``left_out``.
+        changed: Of the undecided, those that would disagree but are older than a change of what
+            decides them; they tell nothing of the evaluator.
     """
 
     rules: tuple[RuleAgreement, ...]
     disagreements: tuple[Disagreement, ...]
+    changed: int = 0
 
     @property
     def sign_ins(self) -> int:
         """How many were decided again."""
         return sum(r.agreed + r.undecided + r.disagreed for r in self.rules)
+
+    @property
+    def counted(self) -> int:
+        """Of them, how many tell whether the evaluator can be believed."""
+        return self.sign_ins - self.changed
 
     @property
     def agreed(self) -> int:
@@ -279,6 +288,7 @@ class Affected:
         first_ms: The first.
         last_ms: The last.
         verdict: The worst of the runbook's on their sessions; None where there is none.
+        by_rule: The worst effect of those that each rule let in, by its id as recorded.
     """
 
     effect: Effect
@@ -292,6 +302,7 @@ class Affected:
     first_ms: int
     last_ms: int
     verdict: VerdictWord | None = None
+    by_rule: Mapping[str | None, Effect] = field(default_factory=dict[str | None, Effect])
 
     @property
     def is_suspected(self) -> bool:
@@ -309,8 +320,8 @@ class Change:
         path: Of the API. ``{id of another change}`` stands for the id of what that one creates.
         before: The object as it was read; None of what is created.
         after: What is sent.
-        safe: Whether nobody who uses it now loses access by it, as far as the log and the snapshot
-            tell.
+        safe: Whether the log shows who uses it now, and none of them loses access by it as far as
+            the snapshot tells.
         why: What it closes, and if not safe, whom it may cost; sentences.
         closes: ``check:subject id`` of each result that it mends.
         expires_ms: When what it creates should be gone; None for never.
@@ -400,6 +411,7 @@ class Hardening:
         checks: That were run.
         results: The worst first.
         sessions: Legacy sessions that got in on one factor.
+        stepped_up: Of them, those that passed a second one later.
         inventory: Who uses the legacy API.
         agreement: Of the evaluator; None without session policies.
         affected: Under the plan; empty without one.
@@ -414,6 +426,7 @@ class Hardening:
     checks: Sequence[Check]
     results: Sequence[CheckResult]
     sessions: int
+    stepped_up: int
     inventory: Sequence[LegacyClient]
     agreement: Agreement | None
     affected: Sequence[Affected]

@@ -19,6 +19,20 @@ PARTS: tuple[str, ...] = (
 
 POLICY_TYPES: tuple[str, ...] = PARTS[:4]
 
+PART_NAMES: Mapping[str, str] = {
+    "OKTA_SIGN_ON": "the session policies",
+    "MFA_ENROLL": "the enrollment policies",
+    "ACCESS_POLICY": "the app policies",
+    "PASSWORD": "the password policies",
+    "zones": "the network zones",
+    "authenticators": "the authenticators",
+    "threat_insight": "the ThreatInsight setting",
+    "api_tokens": "the API tokens",
+    "groups": "the groups",
+    "user_factors": "the users' factors",
+}
+"""Each part, as people call it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
 import httpx2
@@ -79,6 +79,26 @@ class OktaClient:
         if answer.status != 200:
             raise _error(answer, target, "read", self._asked)
         return answer
+
+    def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Answer]:
+        """Yield Okta's answer for each page of a list.
+
+        Args:
+            path: Of the API.
+            params: The query.
+
+        Raises:
+            SourceError: The links lead in a circle, or what ``get`` raises.
+        """
+        url: str | None = path
+        asked: set[str] = set()
+        while url is not None:
+            if url in asked:
+                raise SourceError(f"Okta's links between pages of {path} lead in a circle")
+            asked.add(url)
+            answer = self.get(url, params)
+            yield answer
+            url, params = answer.links.get("next"), None  # the link has them
 
     def put(self, url: str, body: Json) -> Answer:
         """Replace what is at ``url``, and return Okta's answer, whose status is 2xx.

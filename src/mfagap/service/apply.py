@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from mfagap.detect.evaluate import rfc3339
-from mfagap.errors import StateError, UsageError
+from mfagap.errors import ContentError, SourceError, UsageError
 from mfagap.harden import apply as applying
+from mfagap.harden import plan as plans
+from mfagap.harden import snapshot as snapshots
+from mfagap.harden import values
 from mfagap.harden import verify as verifying
-from mfagap.harden.apply import Written
+from mfagap.harden.apply import Told, Written, minute
 from mfagap.harden.fetch import fetch
 from mfagap.harden.folder import read
-from mfagap.harden.journal import Journal, Run
+from mfagap.harden.journal import DONE, FOLDER, REFUSED, ROLLED_BACK, UNDONE, Journal, Run
 from mfagap.harden.judge import ranked
 from mfagap.model import ScanResult
 from mfagap.model.hardening import (
@@ -21,16 +24,11 @@ from mfagap.model.hardening import (
     CheckResult,
     Plan,
 )
+from mfagap.model.org import Snapshot
 from mfagap.okta.client import OktaClient
-from mfagap.okta.credentials import ServiceApp, find
-from mfagap.service import harden, regressions
+from mfagap.service import harden
 from mfagap.service.scan import NOTHING_MORE
-from mfagap.settings import Settings, environment
-
-FOLDER = "harden"
-"""Where journals and the audit log are, in the state folder."""
-
-Told = Callable[[str], object]
+from mfagap.settings import Settings
 
 
 def journal_of(settings: Settings, who: str | None = None) -> Journal:
@@ -50,77 +48,85 @@ def _login() -> str:
         return "unknown"
 
 
+def plan_in(path: Path) -> Plan:
+    """Return the plan in a file.
+
+    Raises:
+        UsageError: There is no such file, or it is a snapshot; tells what makes a plan.
+        ContentError: It cannot be read, is no plan, or was edited.
+    """
+    if not path.exists():
+        raise UsageError(
+            f"{path}: there is no such file; `mfagap harden plan … -o FILE` writes one"
+        )
+    try:
+        return plans.load(path)
+    except ContentError:
+        if not _is_snapshot(path):
+            raise
+        raise UsageError(
+            f"{path}: this is a snapshot; make a plan of it: mfagap harden plan LOG --from {path} "
+            "-o plan.json"
+        ) from None
+
+
+def _is_snapshot(path: Path) -> bool:
+    try:
+        return values.at(snapshots.read_json(path), snapshots.KEY) is not None
+    except SourceError:
+        return False
+
+
 def check_org(plan: Plan, client: OktaClient) -> None:
     """See that a plan is for the org that the credentials lead to.
 
     Raises:
         UsageError: It was made from another one.
     """
-    made_for = plan.origin.rstrip("/")
-    if made_for.startswith(("https://", "http://")) and made_for != client.org_url.rstrip("/"):
+    made_for = applying.org_of(plan)
+    if made_for not in (None, client.org_url.rstrip("/")):
         raise UsageError(
             f"the plan was made from {made_for}, and the credentials lead to {client.org_url}"
         )
 
 
 def apply(
-    plan: Plan, client: OktaClient, settings: Settings, who: str | None, told: Told
+    plan: Plan,
+    client: OktaClient,
+    settings: Settings,
+    who: str | None,
+    told: Told,
+    agreed: Callable[[], object] = lambda: None,
 ) -> Written:
-    """Write a plan to its org, and put on file what it closed.
+    """Write a plan to its org.
 
     Raises:
         UsageError: The plan is for another org.
         MfagapError: See ``harden.apply.apply``.
     """
     check_org(plan, client)
-    journal, actor_id = journal_of(settings, who), _actor()
-    return _watch(settings, journal, applying.apply(plan, client, journal, told), actor_id)
+    return applying.apply(plan, client, journal_of(settings, who), told, agreed)
 
 
 def resume(client: OktaClient, settings: Settings, who: str | None, told: Told) -> Written:
-    """Go on with the last run, and put on file what it closed.
+    """Go on with the last run.
 
     Raises:
         MfagapError: See ``harden.apply.resume``.
     """
-    journal, actor_id = journal_of(settings, who), _actor()
-    return _watch(settings, journal, applying.resume(journal, client, told), actor_id)
+    return applying.resume(journal_of(settings, who), client, told)
 
 
 def roll_back(
     run_id: str, client: OktaClient, settings: Settings, who: str | None, told: Told
 ) -> Written:
-    """Take back a run, and take from file what it closed.
+    """Take back a run.
 
     Raises:
         MfagapError: See ``harden.apply.roll_back``.
     """
     journal = journal_of(settings, who)
-    run = to_take_back(journal, run_id)
-    # Before it is opened again: nobody shall be alarmed by what was asked for.
-    with harden.watched(settings) as database:
-        if database is not None:
-            regressions.reopen(database, run)
-    return applying.roll_back(journal, client, told, run_id)
-
-
-def _watch(settings: Settings, journal: Journal, written: Written, actor_id: str | None) -> Written:
-    """Put on file which rules a run closed, so that whoever opens one again raises an alert."""
-    run = journal.run(written.run)
-    try:
-        with harden.watched(settings) as database:
-            if database is not None and run is not None:
-                regressions.close(database, run, actor_id)
-    except StateError as error:  # it was written all the same
-        problem = f"nobody keeps an eye on the closed rules: {error}"
-        return replace(written, unlike=(*written.unlike, problem))
-    return written
-
-
-def _actor() -> str | None:
-    """Return whom Okta's log names for our writes: the service app; of a token nobody knows."""
-    access = find(environment(), Path.home(), Path()).access
-    return access.client_id if isinstance(access, ServiceApp) else None
+    return applying.roll_back(journal, client, told, to_take_back(journal, run_id).id)
 
 
 def unfinished(journal: Journal) -> Run:
@@ -130,26 +136,50 @@ def unfinished(journal: Journal) -> Run:
         UsageError: There is none.
         StateError: A journal cannot be read, or is damaged.
     """
-    run = journal.run()
-    if run is None or run.finished:
+    run = _runs(journal)[-1]
+    if run.finished:
         raise UsageError("there is no unfinished run to go on with")
     return run
 
 
-def to_take_back(journal: Journal, run_id: str | None) -> Run:
-    """Return the run that is to be taken back: the last, or that of the id.
+def _runs(journal: Journal) -> tuple[Run, ...]:
+    """Return all runs; of a folder that has none it is said.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is none.
+    """
+    runs = journal.runs()
+    if not runs:
+        raise UsageError(
+            f"no run in {journal.folder.absolute()}; call it in the folder where `apply` was "
+            "called, or give --config FILE"
+        )
+    return runs
+
+
+def to_take_back(journal: Journal, run_id: str | None) -> Run:
+    """Return the run that is to be taken back: that of the id, or the last that stands at all.
+
+    Raises:
+        UsageError: There is no such run, or it is taken back already.
         StateError: A journal cannot be read, or is damaged.
     """
-    run = journal.run(run_id)
-    if run is None:
-        known = ", ".join(each.id for each in journal.runs())
-        raise UsageError(
-            f"no run {run_id!r}; there are: {known}" if run_id and known else "nothing was applied"
-        )
+    runs = _runs(journal)
+    left = [run for run in runs if run.entries[-1].event not in (ROLLED_BACK, REFUSED)]
+    asked = [run for run in runs if run.id == run_id] if run_id else (left or list(runs))
+    if not asked:
+        raise UsageError(f"no run {run_id!r}; there are: {_told(runs)}")
+    run = asked[-1]
+    if run not in left:
+        others = _told([other for other in runs if other.id != run.id])
+        more = f"; other runs: {others}" if others else ""
+        at = minute(run.entries[-1].at_ms)
+        raise UsageError(f"run {run.id} was {run.state} at {at}; nothing to do{more}")
     return run
+
+
+def _told(runs: Sequence[Run]) -> str:
+    return ", ".join(f"{run.id} ({run.state})" for run in runs)
 
 
 def verified(
@@ -174,23 +204,50 @@ def verified(
         harden.store(request.scan.settings, given)
     if given is None:
         raise UsageError("whether the plan is in force takes the org's policies: --from or --api")
-    moments = _moments(plan, request.scan.settings)
+    journal = journal_of(request.scan.settings)
+    runs = [run for run in journal.runs() if run.plan.id == plan.id]
+    # By the last that stands.
+    moments = next((run.moments for run in reversed(runs) if run.stands), dict[str, int]())
+    why = _why(plan, given, runs, journal.folder.absolute())
     # An exception ends by the clock on the wall, whatever the log reaches to.
     now = verifying.verify(plan, given, (), wall_ms, moments)
     results = [each for each in now if each.check != verifying.LET_IN]
     reached_ms = 0 if result is None else result.now_ms
     findings = () if result is None else result.findings
     sessions = [finding for finding in findings if finding.detection == harden.DETECTION]
-    for each in verifying.verify(plan, given, sessions, reached_ms, moments):
+    for each in verifying.verify(plan, given, sessions, reached_ms, moments, why):
         if each.check == verifying.LET_IN:
             results.append(_as_far_as_logged(each, result, moments))
     return ranked(results), result
 
 
-def _moments(plan: Plan, settings: Settings) -> Mapping[str, int]:
-    """Return when each change of the plan was made, by the last of its runs that stands."""
-    runs = [run for run in journal_of(settings).runs() if run.plan.id == plan.id and run.stands]
-    return runs[-1].moments if runs else {}
+def _why(plan: Plan, snapshot: Snapshot, runs: Sequence[Run], folder: Path) -> Mapping[str, str]:
+    """Return why it is not known when a change was made, by its id: a sentence for each.
+
+    Args:
+        plan: That is looked at.
+        snapshot: Of the org as it is now.
+        runs: Of the plan, the last last.
+        folder: Of the journals.
+    """
+    why: dict[str, str] = {}
+    for change in plan.changes:
+        name = values.text(change.after.get("name")) or ""
+        says = f"No journal in {folder} tells when rule {name} was changed; --config FILE tells "
+        why[change.id] = f"{says}where the state is."
+        for run in runs:
+            undone = run.of(UNDONE).get(change.id)
+            if not run.finished:
+                why[change.id] = (
+                    f"Run {run.id} did not come to its end: `mfagap harden resume` goes on with it."
+                )
+            elif undone is not None and change.id in run.of(DONE):
+                now = "" if verifying.is_made(change, plan, snapshot) else ": it is open again"
+                at = minute(undone.at_ms)
+                why[change.id] = (
+                    f"Run {run.id} closed rule {name}, and was taken back at {at}{now}."
+                )
+    return why
 
 
 def _as_far_as_logged(

@@ -9,17 +9,26 @@ from pathlib import Path
 from mfagap.detect.evaluate import Engine, rfc3339
 from mfagap.detect.load import find
 from mfagap.engines.sandbox import Sandbox
-from mfagap.errors import NothingReadable, OutputError
+from mfagap.errors import EngineError, NothingReadable, OutputError
 from mfagap.harden import checks, folder, inventory, policies, replay, sign_ins, tables
 from mfagap.harden import plan as planning
 from mfagap.harden import snapshot as snapshots
 from mfagap.harden.evaluator import Org
 from mfagap.harden.fetch import fetch
-from mfagap.harden.judge import judge, ranked
+from mfagap.harden.judge import failed, judge, ranked
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.rejects import Rejects
 from mfagap.lake.store import Lake
-from mfagap.model import Detection, Finding, MfaStatus, ScanResult, Slot, Totals, VerdictWord
+from mfagap.model import (
+    ContentList,
+    Detection,
+    Finding,
+    MfaStatus,
+    ScanResult,
+    Slot,
+    Totals,
+    VerdictWord,
+)
 from mfagap.model.hardening import (
     Affected,
     Agreement,
@@ -332,6 +341,7 @@ class _Work:
             checks=self.checks,
             results=results,
             sessions=sum(finding.mfa_status in ON_ONE_FACTOR for finding in self._findings()),
+            stepped_up=sum(finding.mfa_status is MfaStatus.STEP_UP for finding in self._findings()),
             inventory=inventory.read(log.engine, log.span, self.detection),
             agreement=agreement,
             affected=affected,
@@ -344,11 +354,19 @@ class _Work:
         return [finding for finding in found if finding.detection == DETECTION]
 
     def _sign_ins(self) -> list[SignIn]:
-        """Return the sign-ins, each with the verdict on the session that it began."""
+        """Return the sign-ins, each with the verdict on the session that it began.
+
+        A legacy session of which the log has no evaluation is one of them, by no policy.
+        """
         began = {finding.policy.event: finding.uuid for finding in self._findings()}
         read = sign_ins.read(self.log.engine, self.log.span, self.detection, self.snapshot)
+        there = {one.uuid for one in read}
+        lone = [found for found in self._findings() if found.policy.event not in there]
         verdicts = self._verdicts()
-        return [replace(one, verdict=verdicts.get(began.get(one.uuid, ""))) for one in read]
+        return [
+            *(replace(one, verdict=verdicts.get(began.get(one.uuid, ""))) for one in read),
+            *(sign_ins.undecided(found, verdicts.get(found.uuid)) for found in lone),
+        ]
 
     def _verdicts(self) -> dict[str, VerdictWord]:
         """Return the runbook's verdicts, by the ``uuid`` of the start."""
@@ -356,17 +374,19 @@ class _Work:
         return {uuid: run.verdict.verdict for (by, uuid), run in runs if by == DETECTION}
 
     def _results(self) -> tuple[CheckResult, ...]:
-        log = self.log
         verdicts = {uuid: word.value for uuid, word in self._verdicts().items()}
         asked = {
             **tables.tables(self.snapshot),
             "legacy_sessions": tables.sessions(self._findings(), verdicts),
         }
-        return ranked(
-            result
-            for check in self.checks
-            for result in judge(check, log.engine, asked, self.snapshot, log.span)
-        )
+        return ranked(result for check in self.checks for result in self._judged(check, asked))
+
+    def _judged(self, check: Check, asked: Mapping[str, ContentList]) -> tuple[CheckResult, ...]:
+        """Return what a check says; unknown where its query failed, which ends no other."""
+        try:
+            return judge(check, self.log.engine, asked, self.snapshot, self.log.span)
+        except EngineError as error:
+            return (failed(check, error),)
 
     def _agreement(self, known: Sequence[OktaPolicy], logged: Sequence[SignIn]) -> Agreement | None:
         """Return how far the evaluator can be believed; None where it has nothing to decide by."""
@@ -416,6 +436,11 @@ def _of_log(result: ScanResult, from_ms: int) -> Iterator[str]:
     oldest_ms = result.totals.oldest_ms
     if oldest_ms is not None and oldest_ms > from_ms:
         yield f"The log begins at {rfc3339(oldest_ms)}: who signed in before is not known."
+    if oldest_ms is not None and oldest_ms < from_ms:
+        yield (
+            f"The log holds events from {rfc3339(oldest_ms)} on; sign-ins before "
+            f"{rfc3339(from_ms)} were left out (--since takes more)."
+        )
     for reason, count in result.problems.items():
         if not reason.used:
             yield f"Of the log {count:,} could not be used: {reason.reason}."

@@ -1,87 +1,54 @@
-"""Rules that were closed and are changed again: an alert each time, as of any other matter.
+"""Rules that were closed and may be open again: an alert each time, as of any other matter.
 
-The log tells of each change; a snapshot of the policies tells that a rule is open. An event is told
-of once, in whatever ticks it comes, and a rule that a snapshot shows open once for each state.
+Which rules are closed the journals tell. The log tells of each change of such a rule, and of what
+may be asked before it; a snapshot of the policies tells that a rule is open, or was overtaken. An
+event is told of once, in whatever ticks it comes, and what a snapshot shows once for each state.
+
+Our own writes are known by Okta's id of the request, which it returns in ``X-Okta-Request-Id`` to
+correlate an answer with the log (its design principles, on debugging requests), and by nothing
+else: a name, a client or a moment may be somebody else's.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from mfagap.alerts import AlertStatus
 from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.errors import StateError
 from mfagap.harden import policies, values
-from mfagap.harden.journal import Run
-from mfagap.harden.plan import KIND
+from mfagap.harden.journal import FOLDER, Journal, Run
+from mfagap.harden.plan import KIND, is_weak
 from mfagap.harden.snapshot import canonical
 from mfagap.harden.values import at
 from mfagap.model import Scalar, Severity
-from mfagap.model.org import OktaPolicy, Snapshot
+from mfagap.model.org import Json, OktaPolicy, Rule, Snapshot
 from mfagap.service.durable import TAKEN_IN, Workshop
 from mfagap.service.matters import open_alert
 from mfagap.state.closed import Closed
-from mfagap.state.database import Database, Row
+from mfagap.state.database import Row
 
 GAP: Final = "gap_reopened"
 """Stands in the place of a detection."""
 
-EVENT_TYPES: Final = (
-    *(f"policy.rule.{word}" for word in ("update", "deactivate", "delete", "invalidate")),
-    "policy.lifecycle.*",
-)
-"""What can undo the change of a rule."""
-
-OWN_MS: Final = 60_000
-"""How long after the change an event may still be of the write itself."""
-OWN_CLIENT: Final = "mfagap/"
-"""How the name begins by which our client calls itself."""
+EVENT_TYPES: Final = ("policy.rule.*", "policy.lifecycle.*")
+"""What can undo the change of a rule, or have another asked before it."""
 
 _COLUMNS: Final = frozenset(
-    ("event_type", "event_ms", "actor_id", "actor_login", "user_agent", "targets", "outcome_result")
+    (
+        *("event_type", "event_ms", "actor_id", "actor_login", "targets", "outcome_result"),
+        *("transaction_id", "request_id"),
+    )
 )
 _CHANGES: Final = """
-SELECT uuid, event_type, event_ms, actor_id, actor_login, user_agent, targets FROM events
+SELECT uuid, event_type, event_ms, actor_id, actor_login, targets, transaction_id, request_id
+FROM events
 WHERE outcome_result IS NULL OR upper(outcome_result) <> 'FAILURE'
 ORDER BY event_ms, uuid"""
 _RULES: Final = frozenset(("policyrule", "rule"))
 """Types of targets that are a rule."""
-
-
-def close(database: Database, run: Run, actor_id: str | None) -> None:
-    """Put on file which rules a run closed.
-
-    Args:
-        database: The state.
-        run: That was applied.
-        actor_id: Whom the log names for our writes: the service app, or the API token's owner. None
-            where nobody knows: then any change counts.
-
-    Raises:
-        StateError: The state cannot be written.
-    """
-    with database.change():
-        for rule in run.closed:
-            Closed(database).put(
-                {
-                    "rule_id": rule.rule_id,
-                    "policy_id": rule.policy_id,
-                    "name": rule.name,
-                    "run": run.id,
-                    "closed_ms": rule.at_ms,
-                    "actor_id": actor_id,
-                }
-            )
-
-
-def reopen(database: Database, run: Run) -> None:
-    """Take from file what a run closed, which was taken back.
-
-    Raises:
-        StateError: The state cannot be written.
-    """
-    with database.change():
-        Closed(database).remove(run.id)
 
 
 def look(workshop: Workshop, now_ms: int) -> int:
@@ -101,28 +68,25 @@ def look(workshop: Workshop, now_ms: int) -> int:
         LakeError: The lake cannot be read.
         StateError: The state cannot be written.
     """
-    closed = Closed(workshop.database).list()
+    runs, opened = _runs(workshop, now_ms)
+    closed = _closed(workshop, runs)
     from_ms = _from(workshop, closed, now_ms)
     if from_ms is None:
-        return 0
+        return opened
+    own = {entry.request for run in runs for entry in run.entries} - {None}
     lake = workshop.lake
     with lake.read(_COLUMNS, EVENT_TYPES, from_ms, now_ms + 1, now_ms) as connection:
         events = DuckDBEngine(connection).run(_CHANGES, {}, {})
     with workshop.database.change():
-        opened = sum(
-            _open(
-                workshop, row, str(event["uuid"]), _title(row, event), (event["event_ms"], now_ms)
-            )
-            for event in events
-            for row in closed
-            if _undoes(event, row)
-        )
+        for event in events:
+            if own.isdisjoint((event["transaction_id"], event["request_id"])):
+                opened += _tell(workshop, event, closed, now_ms)
         Closed(workshop.database).looked(closed)
     return opened
 
 
 def seen(workshop: Workshop, snapshot: Snapshot, now_ms: int) -> int:
-    """Open an alert for each closed rule that ``snapshot`` shows open, or does not show any more.
+    """Open an alert for each closed rule that ``snapshot`` shows open, overtaken, or not at all.
 
     One that was taken before a rule was closed, or nobody knows when, tells nothing of it. A rule
     about which an alert is open, whatever told of it, is known.
@@ -138,19 +102,57 @@ def seen(workshop: Workshop, snapshot: Snapshot, now_ms: int) -> int:
     Raises:
         StateError: The state cannot be written.
     """
+    runs, opened = _runs(workshop, now_ms)
     taken_ms, known = snapshot.taken_ms, policies.read(snapshot, KIND)
-    opened = 0
+    made = {_version(entry.after) for run in runs for entry in run.entries if entry.after}
+    rows = _closed(workshop, runs)
     with workshop.database.change():
-        for row in Closed(workshop.database).list():
-            new = taken_ms is not None and taken_ms > row["closed_ms"]
-            if not new or row["status"] not in (None, AlertStatus.CLOSED):
+        for row in rows:
+            if taken_ms is None or taken_ms <= row["closed_ms"]:
                 continue
+            moment = (taken_ms, now_ms)
+            for rule in _before(row, known):
+                version = _version(rule.json)
+                title = f"{_named(row)}, is asked after a newer one that lets a password alone in"
+                if version not in made:
+                    key = f"before {' '.join(version)}"
+                    opened += _open(workshop, key, f"{title}: {rule.name}", moment) is not None
             found = _state(row, known, complete=snapshot.part(KIND).known)
-            if found is not None:
-                state, says = found
-                title = f"The policy rule {row['name']}, which was closed, {says}"
-                opened += _open(workshop, row, state, title, (taken_ms or now_ms, now_ms))
+            if found is not None and row["status"] in (None, AlertStatus.CLOSED):
+                opened += _open_about(workshop, row, found[0], f"{_named(row)}, {found[1]}", moment)
     return opened
+
+
+def _runs(workshop: Workshop, now_ms: int) -> tuple[tuple[Run, ...], int]:
+    """Return what the journals tell; and 1 where they cannot be read and nobody was told of it."""
+    try:
+        return Journal(workshop.database.file.parent / FOLDER, "", lambda: now_ms).runs(), 0
+    except StateError as error:
+        title = f"Rules that were closed may not be watched, since a journal is off: {error}"
+        with workshop.database.change():
+            number = _open(workshop, f"journal {error}", title, (now_ms, now_ms))
+        return (), int(number is not None)
+
+
+def _closed(workshop: Workshop, runs: Sequence[Run]) -> list[Row]:
+    """Return the closed rules, on file as the journals tell.
+
+    One whose journal is not there any more stays on file.
+    """
+    file = Closed(workshop.database)
+    found = {rule.rule_id: (run.id, rule) for run in runs for rule in run.closed}
+    ids = {run.id for run in runs}
+    with workshop.database.change():
+        rows = {row["rule_id"]: row for row in file.list()}
+        for rule_id, row in rows.items():
+            if row["run"] in ids and rule_id not in found:
+                file.remove(rule_id)
+        for run, rule in found.values():
+            row = rows.get(rule.rule_id)
+            if row is None or (row["run"], row["closed_ms"]) != (run, rule.at_ms):
+                named = {"rule_id": rule.rule_id, "policy_id": rule.policy_id, "name": rule.name}
+                file.put({**named, "run": run, "closed_ms": rule.at_ms})
+        return file.list()
 
 
 def _from(workshop: Workshop, closed: Sequence[Row], now_ms: int) -> int | None:
@@ -165,39 +167,106 @@ def _from(workshop: Workshop, closed: Sequence[Row], now_ms: int) -> int | None:
     return max(min(begins), first_ms) if begins else None
 
 
-def _undoes(event: Mapping[str, Scalar], row: Row) -> bool:
-    """Tell whether an event changed a closed rule, or its policy, after it was closed.
+def _tell(
+    workshop: Workshop, event: Mapping[str, Scalar], closed: Sequence[Row], now_ms: int
+) -> int:
+    """Open the alerts of an event that is not ours, and return how many.
 
-    The write that closed it is logged too: it came from us, and at once. Later ours are those of
-    our actor by our client, since the actor may be a person who has other clients.
+    One for each closed rule that it changed; where it changed none, one that something else
+    may be asked before such a rule.
     """
-    since_ms = int(cast("int", event["event_ms"])) - row["closed_ms"]
-    if since_ms <= 0 or not _is_about(event, row):
-        return False
-    agent = str(event["user_agent"] or "")
-    is_actor = row["actor_id"] is not None and event["actor_id"] == row["actor_id"]
-    if since_ms <= OWN_MS and (is_actor or row["actor_id"] is None):
-        return False
-    return not (is_actor and agent.startswith(OWN_CLIENT))
+    event_ms = int(cast("int", event["event_ms"]))
+    rows = [row for row in closed if event_ms > row["closed_ms"]]
+    targets, uuid, moment = _targets(event), str(event["uuid"]), (event_ms, now_ms)
+    who = event["actor_login"] or event["actor_id"] or "somebody whom the log does not name"
+    told = f"{event['event_type']} by {who}"
+    if about := [row for row in rows if targets is None or _is_about(targets, row)]:
+        return sum(
+            _open_about(workshop, row, uuid, f"{_named(row)}, was changed again: {told}", moment)
+            for row in about
+        )
+    if targets is None or not rows:
+        return 0
+    ids = _ids(targets)
+    row = next((row for row in rows if row["policy_id"] in ids), rows[0])
+    if row["policy_id"] not in ids and not _may_be_of_sessions(targets):
+        return 0
+    title = f"{_other(event, row, ids)}: {told}"
+    return int(_open(workshop, uuid, title, moment, Severity.MEDIUM) is not None)
 
 
-def _is_about(event: Mapping[str, Scalar], row: Row) -> bool:
-    """Tell whether a target is the rule; or its policy, where the event is about no other rule."""
+def _other(event: Mapping[str, Scalar], row: Row, ids: frozenset[str]) -> str:
+    """Return what an event did that is not about the closed rule itself."""
+    word = str(event["event_type"]).lower()
+    what = "rule" if word.startswith("policy.rule.") else "policy"
+    done = "added" if word.endswith((".add", ".create")) else "changed"
+    where = "to" if done == "added" else "in"
+    named = f"the policy rule {row['name']}, which was closed"
+    if row["policy_id"] in ids:
+        return f"A rule was {done} {where} the policy of {named}: look whether it comes before it"
+    return f"Another {what} was {done}: look whether it comes before {named}"
+
+
+def _targets(event: Mapping[str, Scalar]) -> tuple[Json, ...] | None:
+    """Return what an event is about; None where its form hides that, so that it may be anything.
+
+    The lake leaves nothing of a target that is no object.
+    """
     try:
-        targets = values.objects(values.parsed(str(event["targets"] or "[]")))
-    except ValueError:  # nested so deeply that it hides what it is about
-        return True
-    ids = {at(target, "id") for target in targets}
-    rules = any(str(at(target, "type")).lower() in _RULES for target in targets)
+        found = values.parsed(str(event["targets"] or "[]"))
+    except ValueError:  # such as nested too deeply
+        return None
+    targets = values.objects(found)
+    whole = targets and len(targets) == len(values.items(found))
+    return targets if whole and all(values.text(at(each, "id")) for each in targets) else None
+
+
+def _ids(targets: Sequence[Json]) -> frozenset[str]:
+    return frozenset(str(at(target, "id")) for target in targets)
+
+
+def _is_about(targets: Sequence[Json], row: Row) -> bool:
+    """Tell whether a target is the rule; or its policy, where the event is about no other rule."""
+    ids = _ids(targets)
+    rules = any(_kind(target) in _RULES for target in targets)
     return row["rule_id"] in ids or (row["policy_id"] in ids and not rules)
 
 
-def _title(row: Row, event: Mapping[str, Scalar]) -> str:
-    who = event["actor_login"] or event["actor_id"] or "somebody whom the log does not name"
-    return (
-        f"The policy rule {row['name']}, which was closed, was changed again: "
-        f"{event['event_type']} by {who}"
+def _may_be_of_sessions(targets: Sequence[Json]) -> bool:
+    """Tell whether no target is a policy of which it is told that it is none of sessions."""
+    policy = [each for each in targets if "policy" in _kind(each) and _kind(each) not in _RULES]
+    kinds = [values.text(at(each, "detailEntry", "policyType")) for each in policy]
+    # OktaSignOn, in whatever spelling
+    return not kinds or any(
+        kind is None or re.sub("[^a-z]", "", kind.lower()) == "oktasignon" for kind in kinds
     )
+
+
+def _kind(target: Json) -> str:
+    return (values.text(at(target, "type")) or "").lower()
+
+
+def _named(row: Row) -> str:
+    return f"The policy rule {row['name']}, which was closed"
+
+
+def _before(row: Row, known: Sequence[OktaPolicy]) -> Iterator[Rule]:
+    """Yield the open rules that are asked before a closed one, and that are not known to be older.
+
+    Where the closed one is not there nothing is before it.
+    """
+    asked = [(policy, rule) for policy in known for rule in policy.rules or ()]
+    if all(rule.id != row["rule_id"] for _, rule in asked):
+        return
+    for policy, rule in takewhile(lambda pair: pair[1].id != row["rule_id"], asked):
+        changed_ms = values.moment(at(rule.json, "lastUpdated"))
+        is_newer = changed_ms is None or changed_ms > row["closed_ms"]
+        if policy.active and rule.active and _is_open(rule) and is_newer:
+            yield rule
+
+
+def _is_open(rule: Rule) -> bool:
+    return rule.access == "ALLOW" and rule.requires_factor is not True
 
 
 def _state(row: Row, known: Sequence[OktaPolicy], *, complete: bool) -> tuple[str, str] | None:
@@ -206,20 +275,41 @@ def _state(row: Row, known: Sequence[OktaPolicy], *, complete: bool) -> tuple[st
     rule = next((r for r in policy.rules or () if r.id == row["rule_id"]), None) if policy else None
     if policy is None or rule is None:
         return ("gone", "is not there any more") if complete else None
-    version = values.text(at(rule.json, "lastUpdated"))
-    state = version or hashlib.sha256(canonical(rule.json)).hexdigest()
+    _, state = _version(rule.json)
     if not policy.active or not rule.active:
         return f"inactive {state}", "is not in force any more"
-    if rule.access == "ALLOW" and rule.requires_factor is not True:
+    if _is_open(rule):
         return f"open {state}", "lets a password alone in again"
+    if is_weak(rule):
+        return f"weak {state}", "lets a factor that was passed count too long again"
     return None
 
 
-def _open(workshop: Workshop, row: Row, state: str, title: str, moment: tuple[Any, int]) -> bool:
-    """Open the alert of a rule and an event or state, where there is none; tell whether it did."""
-    key = f"{row['rule_id']} {state}"
+def _version(rule: Json) -> tuple[str, str]:
+    """Return the id of a rule, and what is another after each change of it."""
+    updated = values.text(at(rule, "lastUpdated"))
+    version = updated or hashlib.sha256(canonical(rule)).hexdigest()
+    return values.text(at(rule, "id")) or "", version
+
+
+def _open_about(
+    workshop: Workshop, row: Row, state: str, title: str, moment: tuple[int, int]
+) -> bool:
+    """Open the alert of a closed rule and an event or state; tell whether there was none."""
+    number = _open(workshop, f"{row['rule_id']} {state}", title, moment)
+    if number is not None:
+        Closed(workshop.database).told(row["rule_id"], number)
+    return number is not None
+
+
+def _open(
+    workshop: Workshop,
+    key: str,
+    title: str,
+    moment: tuple[int, int],
+    severity: Severity = Severity.HIGH,
+) -> int | None:
+    """Open an alert, and return its number; None where there was one of that key."""
     if workshop.alerts.of_keys(GAP, [key]):
-        return False
-    number = open_alert(workshop, (GAP, key), title, Severity.HIGH, moment)
-    Closed(workshop.database).told(row["rule_id"], number)
-    return True
+        return None
+    return open_alert(workshop, (GAP, key), title, severity, moment)

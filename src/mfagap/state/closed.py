@@ -17,11 +17,11 @@ class Closed:
         """Put a rule on file; one that is on file was closed anew.
 
         Args:
-            values: ``rule_id policy_id name run closed_ms actor_id``.
+            values: ``rule_id policy_id name run closed_ms``.
         """
         self._database.run(
             "INSERT OR REPLACE INTO closed VALUES (:rule_id, :policy_id, :name, :run, :closed_ms, "
-            ":actor_id, 0, NULL)",
+            "0, NULL)",
             values,
         )
 
@@ -43,6 +43,6 @@ class Closed:
         """Note which alert was opened about a rule."""
         self._database.run("UPDATE closed SET alert = ? WHERE rule_id = ?", (alert, rule_id))
 
-    def remove(self, run: str) -> None:
-        """Take from file what a run closed, since it was taken back."""
-        self._database.run("DELETE FROM closed WHERE run = ?", (run,))
+    def remove(self, rule_id: str) -> None:
+        """Take a rule from file, since it was opened again by us."""
+        self._database.run("DELETE FROM closed WHERE rule_id = ?", (rule_id,))

@@ -167,4 +167,5 @@ CREATE TABLE closed (             -- policy rules that a plan closed, to be watc
     alert INTEGER REFERENCES alerts (id) -- the last that was opened about it
 ) STRICT""",
     ),
+    ("ALTER TABLE closed DROP COLUMN actor_id",),  # our writes are known by their requests
 )

@@ -1,18 +1,14 @@
 """Each format's text of a document."""
 
 import io
+from importlib import import_module
 from typing import Any
 
+from mfagap.cli.harden import FORMATS
 from mfagap.model.hardening import Hardening
-from mfagap.report.hardening import csv, html, json, ocsf, sarif, table
 
 RENDERERS: dict[str, Any] = {
-    "table": table.render,
-    "json": json.render,
-    "csv": csv.render,
-    "html": html.render,
-    "sarif": sarif.render,
-    "ocsf": ocsf.render,
+    name: import_module(f"mfagap.report.hardening.{name}").render for name in FORMATS
 }
 
 

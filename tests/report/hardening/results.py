@@ -242,6 +242,7 @@ FOUND = Hardening(
     checks=(CHECK, ZONES),
     results=(FAILED, UNKNOWN, PASSED, SKIPPED),
     sessions=41,
+    stepped_up=3,
     inventory=(CLIENT,),
     agreement=AGREEMENT,
     affected=(UNAFFECTED, LOCKED_OUT),
@@ -255,6 +256,7 @@ EMPTY = replace(
     checks=(),
     results=(),
     sessions=0,
+    stepped_up=0,
     inventory=(),
     agreement=None,
     affected=(),
@@ -309,7 +311,10 @@ def many(count: int) -> Hardening:
             *(replace(PASSED, subject_id=f"0ps{n}") for n in numbers),
         ],
         inventory=[replace(CLIENT, login=f"user{n}@example.com") for n in numbers],
-        agreement=replace(AGREEMENT, disagreements=AGREEMENT.disagreements * count),
+        agreement=Agreement(
+            rules=(RuleAgreement(RULE["id"], RULE["name"], 1199, count, 0),),
+            disagreements=AGREEMENT.disagreements * min(count, 200),  # the others are counted
+        ),
         affected=[
             replace(LOCKED_OUT, actor_id=f"00u{n}", login=f"user{n}@example.com") for n in numbers
         ],

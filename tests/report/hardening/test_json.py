@@ -48,6 +48,7 @@ def test_summary() -> None:
         "now": "2026-01-15T12:00:00.000Z",
         "from": "2025-12-16T12:00:00.000Z",
         "sessions": 41,
+        "stepped_up": 3,
         "outcomes": {"fail": 1, "unknown": 1, "pass": 1, "not_applicable": 1},
         "worst": "critical",
         "changes": 1,
@@ -160,6 +161,7 @@ def test_agreement_and_what_could_not_be_seen() -> None:
     assert WHOLE["agreement"] == {
         "sign_ins": 1200,
         "agreed": 1199,
+        "before_change": 0,
         "rules": [
             {
                 "rule_id": "0pr1legacy000000001",
@@ -183,6 +185,7 @@ def test_agreement_and_what_could_not_be_seen() -> None:
                 "unseen": ["0pr1legacy000000001: zone"],
             }
         ],
+        "left_out": 0,
     }
 
 

@@ -44,7 +44,8 @@ def test_all_of_it() -> None:
         "pass: session_rule_without_factor",
         "not_applicable: session_rule_without_factor",
         "",
-        "Legacy sessions that got in on one factor since 2025-12-16 12:00:00 UTC: 41.",
+        "Legacy sessions that got in on one factor since 2025-12-16 12:00:00 UTC: 41 "
+        "(38 on it alone, 3 that passed a second one later).",
         "Agreement: today's policies decide 1,199 of 1,200 logged sign-ins as Okta recorded "
         "(99.9 %).",
         "2026-01-15 11:58:00 ada@example.com: recorded ALLOW, not decided here; could not see "
@@ -52,12 +53,12 @@ def test_all_of_it() -> None:
         "Plan plan-1: changes: 1, of which safe: 0.",
         "PUT /api/v1/policies/00p1service00000001/rules/0pr1legacy000000001 (unsafe): Closes "
         "Scripts. bob@example.com has no factor.",
-        "Impact of the plan, in users (and sign-ins): 1 locked_out (3), 0 breaks (0), "
-        "0 unknown (0), 0 prompted (0), 1 unaffected (1,000).",
+        "Impact of the plan, in users (and sign-ins): locked out 1 (3), loses a program 0 "
+        "(0), unknown 0 (0), prompted 0 (0), unaffected 1 (1,000).",
         "",
         "Whom the plan affects:",
         "EFFECT USER SIGN-INS LAST SEEN (UTC) ADDRESS CLIENT WHY",
-        "locked_out bob@example.com 3 2026-01-15 11:00:00 192.0.2.11 Mozilla/5.0 Must pass a "
+        "locked out bob@example.com 3 2026-01-15 11:00:00 192.0.2.11 Mozilla/5.0 Must pass a "
         "factor and has enrolled none.",
         "",
         "Who uses the legacy API (1):",
@@ -81,6 +82,21 @@ def test_nothing_at_all() -> None:
         "  OKTA_SIGN_ON, MFA_ENROLL, ACCESS_POLICY, PASSWORD, zones, authenticators, "
         "threat_insight, api_tokens, groups, user_factors: was not read",
     ]
+
+
+def test_what_is_older_than_a_change_is_told_and_does_not_count() -> None:
+    text = rendered("table", replace(FOUND, agreement=replace(AGREEMENT, changed=1)))
+    assert (
+        "Agreement: today's policies decide 1,199 of 1,199 logged sign-ins as Okta recorded "
+        "(100 %). Not counted, since what decides them was changed later: 1.\n"
+    ) in text
+
+
+def test_nobody_breaks_but_a_program() -> None:
+    text = rendered("table", replace(FOUND, affected=[replace(LOCKED_OUT, effect=Effect.BREAKS)]))
+    assert "loses a program 1 (3)," in text
+    assert "loses a program  bob@example.com" in text
+    assert "breaks" not in text
 
 
 def test_without_a_log_nothing_seen_is_not_nothing_there() -> None:

@@ -5,7 +5,8 @@
 --   $chain_ms    how long before an evaluation a second factor may count as its own
 --   $after_ms    how long after it
 -- Lists: clients (pattern, kind) of the detection; session_policies (id), the session policies and
--- rules that a snapshot knows: an evaluation may tell no kind of policy.
+-- rules that a snapshot knows: an evaluation may tell no kind of policy. Where a legacy request has
+-- one that may be of a session policy as well as not, it is returned without policy and rule.
 WITH
 -- The spellings, and what is a second factor, are those of the detection's query.
 spelled AS (
@@ -41,9 +42,15 @@ spelled AS (
     CASE WHEN LOWER(e.event_type) = 'policy.evaluate_sign_on'
           AND e.event_ms >= $from AND e.event_ms < $to
           AND (e.policy_kind = 'session'
+               OR (COALESCE(e.rule_id, '') NOT LIKE 'plr%'
+                   AND COALESCE(e.rule_id, '') NOT LIKE 'rul%')
                OR e.policy_id IN (SELECT p.id FROM session_policies AS p)
                OR e.rule_id IN (SELECT p.id FROM session_policies AS p))
          THEN 1 ELSE 0 END AS is_evaluation,
+    CASE WHEN e.policy_kind = 'session'
+           OR e.policy_id IN (SELECT p.id FROM session_policies AS p)
+           OR e.rule_id IN (SELECT p.id FROM session_policies AS p)
+         THEN 1 ELSE 0 END AS is_session_policy,
     e.policy_id, e.rule_id
   FROM events AS e
   WHERE e.event_ms >= $from - $chain_ms AND e.event_ms < $to + $after_ms
@@ -128,10 +135,12 @@ SELECT
        THEN CASE WHEN r.first_idp = r.last_idp THEN r.first_idp ELSE '' END END AS idp_id,
   o.behaviors AS behaviors, o.risk_level AS risk_level,
   CASE WHEN f.is_before = 1 OR f.is_after = 1 THEN 1 ELSE 0 END AS passed_factor,
-  COALESCE(f.is_before, 0) AS factor_first, o.outcome AS result, o.policy_id AS policy_id,
-  o.rule_id AS rule_id
+  COALESCE(f.is_before, 0) AS factor_first, o.outcome AS result,
+  CASE WHEN o.is_session_policy = 1 THEN o.policy_id END AS policy_id,
+  CASE WHEN o.is_session_policy = 1 THEN o.rule_id END AS rule_id
 FROM own AS o
 LEFT JOIN requests AS r ON r.user_id = o.user_id AND r.transaction_id = o.transaction_id
 LEFT JOIN factors AS f ON f.uuid = o.uuid
 LEFT JOIN kinds AS k ON k.user_agent = o.user_agent
 WHERE o.is_evaluation = 1
+  AND (o.is_session_policy = 1 OR o.is_legacy = 1 OR r.is_legacy = 1)

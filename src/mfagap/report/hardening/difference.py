@@ -44,7 +44,8 @@ def document(each: Difference) -> dict[str, Any]:
 
 def told(each: Difference) -> Iterator[str]:
     """Yield what differs between two snapshots as lines; their texts are not cleaned."""
-    own = f" ({each.id})" if each.id else ""
-    yield f"{each.what.value}: {each.part}{f' {each.name}' if each.name else ''}{own}"
+    own = f" ({each.id})" if each.id not in ("", each.name) else ""
+    whole = each.name or each.part
+    yield f"{each.what.value}: {f'{each.part} {each.name}{own}' if each.id else whole}"
     for change in each.changes:
         yield f"  {change.path}: {json_text(change.old, None)} -> {json_text(change.new, None)}"

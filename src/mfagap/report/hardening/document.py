@@ -53,6 +53,7 @@ def summary(found: Hardening) -> dict[str, Any]:
         "now": rfc3339(found.now_ms),
         "from": rfc3339(found.from_ms),
         "sessions": found.sessions if has_log(found) else None,
+        "stepped_up": found.stepped_up if has_log(found) else None,
         "outcomes": outcomes(found.results),
         "worst": None if (worst := worst_failure(found.results)) is None else worst.word,
         "changes": None if changes is None else len(changes),
@@ -187,6 +188,24 @@ def tallied(counted: tuple[Effect, int, int]) -> dict[str, Any]:
     return {"effect": effect.value, "users": users, "sign_ins": sign_ins}
 
 
+def effect_word(effect: Effect) -> str:
+    """Return an effect as people are told of it: a program breaks, and its user loses it."""
+    return "loses a program" if effect is Effect.BREAKS else effect.value.replace("_", " ")
+
+
+def on_one_factor(found: Hardening) -> str:
+    """Return, after a blank, how many of the sessions stayed on one factor, if there are any."""
+    alone = found.sessions - found.stepped_up
+    split = f" ({alone:,} on it alone, {found.stepped_up:,} that passed a second one later)"
+    return split if found.sessions else ""
+
+
+def not_counted(found: Agreement) -> str:
+    """Return a sentence, after a blank, on sign-ins that tell nothing of the evaluator, if any."""
+    early = " Not counted, since what decides them was changed later"
+    return f"{early}: {found.changed:,}." if found.changed else ""
+
+
 def affected(row: Affected) -> dict[str, Any]:
     """Return somebody's sign-ins under the plan."""
     return {
@@ -209,6 +228,7 @@ def agreement(found: Agreement) -> dict[str, Any]:
     return {
         "sign_ins": found.sign_ins,
         "agreed": found.agreed,
+        "before_change": found.changed,
         "rules": [
             {
                 "rule_id": rule.rule_id,
@@ -220,6 +240,7 @@ def agreement(found: Agreement) -> dict[str, Any]:
             for rule in found.rules
         ],
         "disagreements": [_disagreement(each) for each in found.disagreements],
+        "left_out": found.left_out,
     }
 
 

@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from mfagap.harden import values
 from mfagap.harden.terraform import hcl
+from mfagap.model import Severity
 from mfagap.model.hardening import (
     Affected,
     Change,
@@ -43,7 +44,7 @@ OUTCOMES: Mapping[CheckOutcome, str] = {
 }
 EFFECTS: Mapping[Effect, str] = {
     Effect.LOCKED_OUT: "Must pass a factor, and has none.",
-    Effect.BREAKS: "A program that cannot pass a factor.",
+    Effect.BREAKS: "Came in by a program or channel that never passed a factor.",
     Effect.UNKNOWN: "It cannot be told what becomes of them.",
     Effect.PROMPTED: "Must pass a factor, and can.",
     Effect.UNAFFECTED: "Signs in as before.",
@@ -66,10 +67,12 @@ class Door:
 class CheckView:
     """A check and what it says, the worst first; ``left_out`` counts what has no room.
 
-    ``calm`` are the results that pass or do not apply.
+    ``severity`` is of its worst failure, or its own where nothing fails. ``calm`` are the results
+    that pass or do not apply.
     """
 
     check: Check
+    severity: Severity
     counts: Mapping[str, int]
     results: Sequence[CheckResult]
     calm: Sequence[CheckResult]
@@ -114,15 +117,21 @@ def _view(found: Hardening) -> dict[str, Any]:
         "changes_left_out": max(0, len(changes) - MOST_CHANGES),
         "terraform": None if found.plan is None else _whole(hcl(found.plan)),
         "effects": [
-            (effect.value, EFFECTS[effect], users, sign_ins)
+            (effect, EFFECTS[effect], users, sign_ins)
             for effect, users, sign_ins in document.tally(found.affected)
         ],
         "affected": affected[:MOST_ROWS],
         "affected_left_out": max(0, len(affected) - MOST_ROWS),
-        "agreed_percent": agreement and document.percent(agreement.agreed, agreement.sign_ins),
+        "agreed_percent": agreement and document.percent(agreement.agreed, agreement.counted),
+        "not_counted": document.not_counted(agreement) if agreement else "",
+        "on_one_factor": document.on_one_factor(found),
+        "safe_changes": sum(change.safe for change in changes),
+        "effect_word": document.effect_word,
         "disagreements": agreement.disagreements[:MOST_DISAGREEMENTS] if agreement else (),
-        "disagreements_left_out": max(
-            0, len(agreement.disagreements) - MOST_DISAGREEMENTS if agreement else 0
+        "disagreements_left_out": (
+            len(agreement.disagreements[MOST_DISAGREEMENTS:]) + agreement.left_out
+            if agreement
+            else 0
         ),
         "inventory": _by_advice(found.inventory[:MOST_ROWS]),
         "inventory_left_out": max(0, len(found.inventory) - MOST_ROWS),
@@ -180,8 +189,10 @@ def _checks(found: Hardening) -> Iterator[CheckView]:
         own = results.get(name, [])
         bad = [each for each in own if each.outcome in document.OPEN]
         calm = [each for each in own if each.outcome not in document.OPEN]
+        worst = document.worst_failure(own)
         yield CheckView(
             check=checks[name],
+            severity=checks[name].severity if worst is None else worst,
             counts={word: n for word, n in document.outcomes(own).items() if n},
             results=bad[:MOST_RESULTS],
             calm=calm[:MOST_RESULTS],

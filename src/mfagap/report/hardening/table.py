@@ -43,7 +43,7 @@ _RESULTS = grid.Layout(
 )
 _AFFECTED = grid.Layout(
     limits={
-        "EFFECT": 12,
+        "EFFECT": 15,
         "USER": 60,
         "SIGN-INS": 9,
         "LAST SEEN (UTC)": 20,
@@ -178,7 +178,10 @@ def _said(found: Hardening) -> Iterator[str]:
     """Yield the lines between the tables."""
     if document.has_log(found):
         since = _moment(found.from_ms)
-        yield f"Legacy sessions that got in on one factor since {since} UTC: {found.sessions:,}."
+        yield (
+            f"Legacy sessions that got in on one factor since {since} UTC: {found.sessions:,}"
+            f"{document.on_one_factor(found)}."
+        )
     else:
         yield "Legacy sessions that got in on one factor: not known, since no log was read."
     if found.agreement is not None:
@@ -187,17 +190,17 @@ def _said(found: Hardening) -> Iterator[str]:
         yield from _planned(found.plan)
     if found.affected:
         counts = ", ".join(
-            f"{users:,} {effect.value} ({sign_ins:,})"
+            f"{document.effect_word(effect)} {users:,} ({sign_ins:,})"
             for effect, users, sign_ins in document.tally(found.affected)
         )
         yield f"Impact of the plan, in users (and sign-ins): {counts}."
 
 
 def _agreed(agreement: Agreement) -> Iterator[str]:
-    share = document.percent(agreement.agreed, agreement.sign_ins)
+    share = document.percent(agreement.agreed, agreement.counted)
     yield (
-        f"Agreement: today's policies decide {agreement.agreed:,} of {agreement.sign_ins:,} logged "
-        f"sign-ins as Okta recorded ({share} %)."
+        f"Agreement: today's policies decide {agreement.agreed:,} of {agreement.counted:,} logged "
+        f"sign-ins as Okta recorded ({share} %).{document.not_counted(agreement)}"
     )
     for each in agreement.disagreements[:MOST_DISAGREEMENTS]:
         decided = "not decided" if each.decision.access is None else each.decision.access.value
@@ -206,8 +209,8 @@ def _agreed(agreement: Agreement) -> Iterator[str]:
             f"  {_moment(each.sign_in.event_ms)} {each.sign_in.login}: recorded "
             f"{each.sign_in.result}, {decided} here{unseen}"
         )
-    left = len(agreement.disagreements) - MOST_DISAGREEMENTS
-    if left > 0:
+    left = len(agreement.disagreements[MOST_DISAGREEMENTS:]) + agreement.left_out
+    if left:
         yield f"  … and {left:,} more"
 
 
@@ -233,7 +236,7 @@ def _affected(console: grid.Terminal, affected: Sequence[Affected]) -> None:
         _cells(
             _AFFECTED,
             (
-                row.effect.value,
+                document.effect_word(row.effect),
                 row.login,
                 f"{row.sign_ins:,}",
                 _moment(row.last_ms),

@@ -15,12 +15,13 @@ used AS (
   FROM sessions AS s
   GROUP BY s.rule_id
 ),
--- Policies with an active rule that asks for nothing: what comes after it is never asked.
+-- Policies with an active rule that asks for nothing: what comes after it is never asked. One of an
+-- odd status has a condition of that name, and one of another access may do anything.
 caught AS (
   SELECT r.policy_id AS policy_id, MIN(r.place) AS place
   FROM rules AS r
   LEFT JOIN conditions AS c ON c.owner_id = r.rule_id
-  WHERE r.is_active AND c.owner_id IS NULL
+  WHERE r.is_active AND c.owner_id IS NULL AND (r.access = 'ALLOW' OR r.access = 'DENY')
     AND r.auth_type = 'ANY' AND r.connection = 'ANYWHERE' AND r.idp_provider = 'ANY'
     AND r.risk_level = 'ANY'
   GROUP BY r.policy_id
