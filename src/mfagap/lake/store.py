@@ -115,9 +115,9 @@ class Lake:
                     rejects.add(Problem(remark, name, 0, used=False, text=""))
                 self._drop_known(memory.connection, write.before.files, rejects)
                 memory.count_cut()
-                first = relevant(event_types)
+                first = _types(memory.connection, "events", relevant(event_types))
                 files = _stored(write, memory.connection, (received_ms, wall_ms), first)
-                batch = _batch(memory, wall_ms, slot_ms, event_types)
+                batch = _batch(memory, wall_ms, slot_ms, first)
             batch = replace(
                 batch,
                 generation=write.generation,
@@ -300,16 +300,21 @@ class Lake:
         rows, run = rows_of(paths), connection.execute
         try:
             if "*" not in event_types:
-                # Types by their names: which rows have them, the files tell without being read.
+                # Which rows have a type by its name, the files tell without being read.
                 asked = f"{condition} AND {relevant(event_types)}"
-                found = run(f"SELECT DISTINCT event_type FROM {rows} WHERE {asked}").fetchall()
-                names = ", ".join(quote(name) for (name,) in found)
-                condition += f" AND event_type IN ({names})" if found else " AND false"
+                condition += f" AND {_types(connection, rows, asked)}"
             wanted = columns_of(str(name) for (name, *_) in run("DESCRIBE events").fetchall())
             run(f"INSERT INTO events BY NAME SELECT {wanted} FROM {rows} WHERE {condition}")
             coalesce(connection, "events", Rejects())  # counted when they were stored
         except duckdb.Error as error:
             raise unreadable(self.folder, files, error) from error
+
+
+def _types(connection: duckdb.DuckDBPyConnection, rows: str, asked: str) -> str:
+    """Return ``asked`` as a condition on the names of the types that ``rows`` have of it."""
+    found = connection.execute(f"SELECT DISTINCT event_type FROM {rows} WHERE {asked}").fetchall()
+    names = ", ".join(quote(name) for (name,) in found)
+    return f"event_type IN ({names})" if found else "false"
 
 
 def _stored(
@@ -339,15 +344,15 @@ GROUP BY day, piece ORDER BY first""").fetchall()
     return files
 
 
-def _batch(memory: MemoryLake, wall_ms: int, slot_ms: int, event_types: Sequence[str]) -> Batch:
-    """Return what is new in ``events``."""
+def _batch(memory: MemoryLake, wall_ms: int, slot_ms: int, first: str) -> Batch:
+    """Return what is new in ``events``; ``first`` tells of which types the slots are."""
     run = memory.connection.execute
     limit = wall_ms + FUTURE_MS
     ((events, oldest, newest, future),) = run(f"""
 SELECT count(*), min(event_ms), max(event_ms) FILTER (event_ms <= {limit}),
        count(*) FILTER (event_ms > {limit})
 FROM events""").fetchall()
-    asked = f"FROM events WHERE {relevant(event_types)}"
+    asked = f"FROM events WHERE {first}"
     slots = run(f"SELECT DISTINCT floor(event_ms / {slot_ms})::BIGINT {asked} ORDER BY 1")
     return Batch(
         generation=0,
