@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import FIGURE
 from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, orgs
 from tests.service.workshops import Bench, bench, excepted, scanned
 
@@ -39,14 +40,25 @@ def slices(draw: st.DrawFn, count: int) -> list[list[int]]:
     return [*parts, again]
 
 
-@settings(REPEATABLE, max_examples=8)
-@given(data=st.data(), org=orgs())
-def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
+def test_ticks_end_where_a_scan_does(record_property: Callable[[str, object], None]) -> None:
     """So do they where one user is excepted, of whom people are told known abuse alone."""
+    ticks: list[int] = []
+
+    @settings(REPEATABLE, max_examples=12)
+    @given(data=st.data(), org=orgs())
+    def ends_where_a_scan_does(data: st.DataObject, org: Org) -> None:
+        ticks.append(_ticked(org, data.draw(slices(len(org.events)))))
+
+    ends_where_a_scan_does()
+    record_property(FIGURE, f"{len(ticks)} logs in {sum(ticks)} ticks, each as one scan of it")
+
+
+def _ticked(org: Org, parts: Sequence[Sequence[int]]) -> int:
+    """Tick once for each of ``parts``, and compare with a scan; return how many ticks it were."""
     events = org.events
     with tempfile.TemporaryDirectory() as name, bench(Path(name), [("log", 0)]) as work:
         excepted(work, user=EXCEPTED)
-        for number, part in enumerate(data.draw(slices(len(events)))):
+        for number, part in enumerate(parts):
             work.drop(f"{number}.ndjson", [events[place] for place in part])
             work.tick(AFTER_MS + number * 60_000)
         findings, alerts = scanned(Path(name))
@@ -59,6 +71,7 @@ def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
             if key == EXCEPTED and not abused & set(uuids)
         }
         assert set(_told(work)) <= {ABUSE.value}
+    return len(parts)
 
 
 def _hidden(folder: Path) -> set[tuple[str, int]]:
@@ -76,7 +89,9 @@ def _told(work: Bench) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_every_story_an_event_a_tick(tmp_path: Path, *, backwards: bool) -> None:
+def test_every_story_an_event_a_tick(
+    tmp_path: Path, record_property: Callable[[str, object], None], *, backwards: bool
+) -> None:
     events = sorted(EVERY_STORY.events, key=lambda event: event["published"], reverse=backwards)
     with bench(tmp_path) as work:
         for number in range(0, len(events), 7):
@@ -85,3 +100,6 @@ def test_every_story_an_event_a_tick(tmp_path: Path, *, backwards: bool) -> None
         findings, alerts = scanned(tmp_path)
         assert work.findings == findings
         assert work.alerts == alerts
+    record_property(
+        FIGURE, f"{len(findings)} findings after {-(-len(events) // 7)} ticks, as after a scan"
+    )
