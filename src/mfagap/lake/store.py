@@ -38,6 +38,7 @@ class Holdings:
 
     Attributes:
         generation: Of its last write.
+        forgotten: The last one whose batch it keeps no more, since the caller has dealt with it.
         events: Rows; copies of one event that differ are a row each.
         bytes: On the disk, dead letters aside.
         files: Parquet files.
@@ -49,6 +50,7 @@ class Holdings:
     """
 
     generation: int
+    forgotten: int
     events: int
     bytes: int
     files: int
@@ -131,6 +133,7 @@ class Lake:
             letters = DeadLetters(write.letters, received_ms, sum(batch.rejects.values()))
             after = replace(
                 before,
+                forgotten=max(before.forgotten, forget_through),
                 files=(*before.files, *files),
                 batches=(*(b for b in before.batches if b.generation > forget_through), batch),
                 dead_letters=(*before.dead_letters, *([letters] if rejects.counts else [])),
@@ -201,6 +204,7 @@ class Lake:
             days[name_of(file.day)] = days.get(name_of(file.day), 0) + file.rows
         return Holdings(
             generation=manifest.generation,
+            forgotten=manifest.forgotten,
             events=sum(file.rows for file in files),
             bytes=sum(file.bytes for file in files),
             files=len(files),

@@ -11,7 +11,7 @@ from mfagap.detect.load import load_all
 from mfagap.errors import SettingsError, UsageError
 from mfagap.model import Severity, VerdictWord
 from mfagap.notify.notice import Body, body, plain
-from mfagap.service.durable import exceptions
+from mfagap.service.durable import ALL_TIME, exceptions
 from mfagap.service.matters import RULE, SILENCE, let_in
 from mfagap.service.run import notifier, wall_ms
 from mfagap.settings import Settings
@@ -20,8 +20,6 @@ from mfagap.state.database import FILE, Database, Row
 from mfagap.state.ledger import Ledger
 from mfagap.state.sessions import Session, Sessions
 from mfagap.state.suppressions import Suppressions
-
-ALL_TIME = (-(2**62), 2**62)
 
 STEPS = {
     "ack": ((AlertStatus.OPEN,), AlertStatus.ACKNOWLEDGED, "acknowledged"),

@@ -15,9 +15,9 @@ from mfagap.detect.lint import problems
 from mfagap.detect.load import folders, load_all
 from mfagap.errors import MfagapError, SettingsError
 from mfagap.lake.store import Lake
-from mfagap.service.durable import WATCHED_MS
+from mfagap.service.durable import WATCHED_MS, agree
 from mfagap.service.metrics import address_of
-from mfagap.service.run import least, notifier, okta_client, wall_ms
+from mfagap.service.run import NOW, least, notifier, okta_client, wall_ms
 from mfagap.service.tick import SILENT_MS
 from mfagap.service.watch import metrics_of, ping_of
 from mfagap.settings import Settings, Table
@@ -228,7 +228,10 @@ def _state(settings: Settings) -> Iterator[Check]:
     try:
         with Database(settings.state) as database:
             damage = str(database.one("PRAGMA quick_check(1)"))
+            if damage == "ok":
+                agree(Lake(settings.state / "lake"), Ledger(database))
             rows = {str(row["name"]): row for row in Ledger(database).sources()}
+            last_ms = Ledger(database).fact(NOW) or 0
             parked = sum(row["status"] == "parked" for row in Outbox(database).unsent())
     except MfagapError as error:
         yield Check(Outcome.FAIL, "state", str(error))
@@ -237,6 +240,9 @@ def _state(settings: Settings) -> Iterator[Check]:
         yield Check(Outcome.FAIL, "state", f"{damage}: put it back from a backup")
         return
     yield Check(Outcome.OK, "state", f"{settings.state / FILE}: whole")
+    if last_ms - wall_ms() > CLOCK_S * 1000:
+        words = f"behind the last run, which was as of {rfc3339(last_ms)}: let NTP set it"
+        yield Check(Outcome.FAIL, "clock and state", words)
     for name in dict.fromkeys((*settings.sources, *rows)):
         yield _heard(name, rows.get(name), known=name in settings.sources)
     if parked:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mfagap.alerts import Suppression
 from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.errors import StateError
 from mfagap.lake.store import Lake
 from mfagap.model import Detection
 from mfagap.settings import FLOOD_LIMIT
@@ -21,6 +22,8 @@ WATCHED_MS = 30 * 24 * 3600 * 1000
 
 TAKEN_IN = "generation"
 """The fact that tells how far the lake's changes were taken in."""
+
+ALL_TIME = (-(2**62), 2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,34 @@ def reach(detection: Detection) -> Reach:
     return Reach(before_s * 1000, after_s * 1000, detection.grace_s * 1000)
 
 
+def agree(lake: Lake, ledger: Ledger) -> None:
+    """See that the lake holds all that the state has taken in.
+
+    Raises:
+        StateError: It is from before, and what it lacks would never be read again.
+    """
+    known, held = ledger.fact(TAKEN_IN) or 0, lake.holdings().generation
+    if known > held:
+        raise StateError(
+            f"{lake.folder}: the lake is older than the state (write {held}, and the "
+            f"state knows {known}): put back both from one copy, or move both aside, and all is "
+            "read again"
+        )
+
+
 def take_in(workshop: Workshop, now_ms: int) -> None:
     """Mark all that the lake's changes since the last time may change.
 
     The lake keeps what each of its changes touched until it was taken in, and all is marked in one
     transaction: a crash between the lake and the state loses nothing. What was received after NOW
-    is not seen yet, and so waits.
+    is not seen yet, and so waits. Where the state is from before changes that the lake keeps no
+    more, as after damage to its log, all is due.
     """
     ledger = workshop.ledger
-    changes = workshop.lake.changes(ledger.fact(TAKEN_IN) or 0)
+    known, forgotten = ledger.fact(TAKEN_IN) or 0, workshop.lake.holdings().forgotten
+    changes = workshop.lake.changes(known)
     batches = list(takewhile(lambda batch: batch.received_ms <= now_ms, changes))
-    if not batches:
+    if not batches and known >= forgotten:
         return
     touched = sorted({slot * SLOT_MS for batch in batches for slot in batch.slots})
     keys = list(_keys(workshop, touched))
@@ -121,7 +141,10 @@ def take_in(workshop: Workshop, now_ms: int) -> None:
         for detection in workshop.detections:
             ledger.spoil(detection.id, reach(detection), touched)
             _touch(workshop, detection, keys, now_ms)
-        ledger.note(TAKEN_IN, max(batch.generation for batch in batches))
+            if known < forgotten:
+                ledger.forget(detection.id, ALL_TIME)
+                workshop.sessions.await_all(detection.id, now_ms - WATCHED_MS)
+        ledger.note(TAKEN_IN, max([forgotten, *(batch.generation for batch in batches)]))
 
 
 def _touch(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mfagap.detect.customize import customize
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
-from mfagap.errors import NotifyError, SettingsError, UsageError
+from mfagap.errors import NotifyError, SettingsError, StateError, UsageError
 from mfagap.lake.store import Lake
 from mfagap.model import Severity
 from mfagap.notify.notice import Body
@@ -27,7 +27,7 @@ from mfagap.service.collect import (
     Stopping,
     collect,
 )
-from mfagap.service.durable import Workshop
+from mfagap.service.durable import Workshop, agree
 from mfagap.service.tick import Ticked, tick
 from mfagap.settings import Settings, Table, environment
 from mfagap.sources.object_client import KINDS
@@ -37,6 +37,12 @@ from mfagap.state.ledger import floor
 
 if TYPE_CHECKING:
     from mfagap.okta.client import OktaClient
+
+NOW = "now"
+"""The fact that tells as of when the last run was."""
+
+BACK_MS = 24 * 3600 * 1000
+"""How far behind the last run the clock may be, a little less."""
 
 ATTEMPTS = 12
 """How often a notice is sent before it is parked: for half a day."""
@@ -94,6 +100,37 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
+    """Return NOW of a run, which is never before that of the last one.
+
+    Else what was found since would be taken back, as what has not happened yet. Where the clock was
+    set back by less than a day, time stands still until it has caught up.
+
+    Args:
+        workshop: The state.
+        asked_ms: What a person asks for; None for the wall clock.
+
+    Raises:
+        UsageError: It is before the last run.
+        StateError: The clock is a day or more before the last run.
+    """
+    last_ms, now_ms = workshop.ledger.fact(NOW) or 0, wall_ms()
+    if asked_ms is not None:
+        if asked_ms < last_ms:
+            raise UsageError(
+                f"--now {rfc3339(asked_ms)} is before the last run, which was as of "
+                f"{rfc3339(last_ms)}: give a later one, or replay in another state folder"
+            )
+        return asked_ms
+    if last_ms - now_ms >= BACK_MS:
+        raise StateError(
+            f"the clock says {rfc3339(now_ms)}, and the last run was as of {rfc3339(last_ms)}: let "
+            "NTP set the clock; if it was wrong then, put back the state folder from a copy of "
+            "before, or move it aside, and all is read again"
+        )
+    return max(now_ms, last_ms)
+
+
 def check_sources(settings: Settings) -> None:
     """See that there is something to read: a run without a source is no all-clear.
 
@@ -113,8 +150,8 @@ def opened(settings: Settings) -> Generator[Workshop]:
 
     Raises:
         StateBusy: Another process is at work there.
-        StateError: It cannot be used.
-        LakeError: The lake cannot.
+        StateError: It cannot be used, or is not of one moment with the lake.
+        LakeError: The lake cannot be read.
         SettingsError: A detection's settings, or a route, are off.
     """
     detections = [
@@ -124,7 +161,9 @@ def opened(settings: Settings) -> Generator[Workshop]:
     with held(settings.state), Database(settings.state) as database:
         lake = Lake(settings.state / "lake")
         names = list(settings.sources)
-        yield Workshop(lake, database, detections, routes, names, settings.flood_limit)
+        workshop = Workshop(lake, database, detections, routes, names, settings.flood_limit)
+        agree(lake, workshop.ledger)
+        yield workshop
 
 
 def run_once(
@@ -141,6 +180,8 @@ def run_once(
     """
     course = course or Course()
     times = [time.monotonic()]
+    with workshop.database.change():
+        workshop.ledger.note(NOW, now_ms)
     with ExitStack() as stack:
         found = list(sources(settings, stack, course.sleep))
         collected = collect(workshop, found, now_ms, course)
