@@ -391,4 +391,4 @@ def test_settings_of_metrics_that_are_off(tmp_path: Path, text: str, told: str) 
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         metrics_of(settings.load(file))
-    assert str(caught.value) == f"{file}:1: {told}"
+    assert str(caught.value) == f"{file}:2: {told}"

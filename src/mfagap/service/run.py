@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfagap.detect.customize import customize
+from mfagap.detect.customize import customized
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
 from mfagap.errors import NotifyError, SettingsError, StateError, UsageError
@@ -37,6 +37,8 @@ from mfagap.state.ledger import floor
 
 if TYPE_CHECKING:
     from mfagap.okta.client import OktaClient
+
+OKTA_LATENESS_S = 300
 
 NOW = "now"
 """The fact that tells as of when the last run was."""
@@ -154,9 +156,7 @@ def opened(settings: Settings) -> Generator[Workshop]:
         LakeError: The lake cannot be read.
         SettingsError: A detection's settings, or a route, are off.
     """
-    detections = [
-        customize(d, settings.detections.get(d.id, {}), settings.file) for d in load_all()
-    ]
+    detections = customized(load_all(), settings)
     routes = [(name, least(table)) for name, table in settings.routes.items()]
     with held(settings.state), Database(settings.state) as database:
         lake = Lake(settings.state / "lake")
@@ -313,14 +313,24 @@ def sources(
         kind = table.text("type")
         if kind == "folder":
             table.only("path", "lateness_s")
-            yield Folder(name, str(table.path("path")), table.number("lateness_s", 0) * 1000)
+            yield Folder(name, str(table.path("path")), lateness_s(table) * 1000)
         elif kind == "okta_api":
             yield _okta(name, table, stack, sleep)
         elif kind in KINDS:
-            yield Objects(name, build(table), table.number("lateness_s", 0) * 1000)
+            yield Objects(name, build(table), lateness_s(table) * 1000)
         else:
             known = ", ".join(("folder", "okta_api", *KINDS))
-            raise SettingsError(f"{table.where}: {table.name}.type: {kind!r} is none of: {known}")
+            raise table.off("type", f"{kind!r} is none of: {known}")
+
+
+def lateness_s(table: Table) -> int:
+    """Return how late an event of a source may come.
+
+    Raises:
+        SettingsError: The setting is off.
+    """
+    okta = table.values.get("type") == "okta_api"
+    return table.number("lateness_s", OKTA_LATENESS_S if okta else 0)
 
 
 def _kind(package: str, table: Table) -> Any:
@@ -329,9 +339,9 @@ def _kind(package: str, table: Table) -> Any:
     try:
         found = import_module(name)
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}") from error
+        raise table.off("type", f"no kind {kind!r}") from error
     if not hasattr(found, "build"):  # a module that helps the kinds
-        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}")
+        raise table.off("type", f"no kind {kind!r}")
     return found
 
 
@@ -342,9 +352,7 @@ def least(table: Table) -> int:
         return int(Severity[word.upper()])
     except KeyError as error:
         known = ", ".join(severity.word for severity in Severity)
-        raise SettingsError(
-            f"{table.where}: {table.name}.severity: {word!r} is none of: {known}"
-        ) from error
+        raise table.off("severity", f"{word!r} is none of: {known}") from error
 
 
 def _okta(name: str, table: Table, stack: ExitStack, sleep: Callable[[float], None]) -> Okta:
@@ -354,7 +362,7 @@ def _okta(name: str, table: Table, stack: ExitStack, sleep: Callable[[float], No
     api = OktaApi(
         okta_client(table, stack, sleep),
         backfill_days=table.number("backfill_days", 90),
-        lateness_s=table.number("lateness_s", 300),
+        lateness_s=lateness_s(table),
     )
     return Okta(name, api)
 
@@ -374,7 +382,7 @@ def okta_client(
     table.only("lateness_s", "backfill_days", "share_percent")
     share = table.number("share_percent", 50)
     if not 1 <= share <= 100:
-        raise SettingsError(f"{table.where}: {table.name}.share_percent: {share} is not 1 to 100")
+        raise table.off("share_percent", f"{share} is not 1 to 100")
     credentials = find(environment(), Path.home(), Path())
     http = stack.enter_context(open_http())
     return OktaClient(credentials, http, time.time, sleep, share=share / 100)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from mfagap import alerts
-from mfagap.detect.customize import customize
+from mfagap.detect.customize import customized
 from mfagap.detect.durations import seconds
 from mfagap.detect.evaluate import Engine, evaluate
 from mfagap.detect.load import load_all
 from mfagap.engines.sandbox import Sandbox
-from mfagap.errors import EngineError, NothingReadable, SettingsError, UsageError
+from mfagap.errors import EngineError, NothingReadable, UsageError
 from mfagap.investigate.lookup import starts_of
 from mfagap.investigate.run import Inquiry, investigate, raised
 from mfagap.lake.memory import MemoryLake
@@ -182,16 +182,10 @@ def _worst_first(
 
 
 def _customized(request: Request) -> list[Detection]:
-    settings = request.settings
     detections = load_all(request.detections)
-    known = {detection.id for detection in detections}
-    for name in settings.detections:
-        if name not in known:
-            there = ", ".join(sorted(known))
-            raise SettingsError(f"{settings.file}: no detection {name!r}; there are: {there}")
     if request.investigated is None:  # then what only the runbook reads is not read either
         detections = [replace(detection, runbook=None) for detection in detections]
-    return [customize(d, settings.detections.get(d.id, {}), settings.file) for d in detections]
+    return customized(detections, request.settings)
 
 
 def _given_now(request: Request) -> int | None:
