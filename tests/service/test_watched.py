@@ -331,7 +331,7 @@ def test_none_of_them_keeps_a_run_from_being_whole(
     log, told = logged()
     receiver.statuses.extend([204, 500])
     with watch(loaded, log) as (workshop, watching):
-        workshop.database.run = failing(workshop.database.run, "REPLACE INTO facts", after=3)
+        workshop.database.run = failing(workshop.database.run, "REPLACE INTO facts", after=6)
         assert made(workshop, watching, loaded, 9400).whole
     wrong = [(line["event"], line["error"]) for line in told if line["level"] == "warning"]
     absent = config.parent / "absent" / "mfagap.prom"
