@@ -35,7 +35,7 @@ def test_a_file(file: Path) -> None:
     file.write_text(GOOD, encoding="utf-8")
     loaded = settings.load(file)
     assert loaded.file == str(file)
-    assert loaded.detections == {
+    assert {name: table.values for name, table in loaded.detections.items()} == {
         "okta_legacy_authn_without_mfa": {
             "dedup_key": "external_session_id",
             "lists": {"trusted_api_tokens": [{"api_token_id": "00T1portal0000000001"}]},
@@ -209,7 +209,19 @@ def test_a_table_of_which_there_are_no_kinds(file: Path) -> None:
     file.write_text('\n[ping]\ntype = "x"\n', encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         settings.load(file).ping.only("fail")
-    assert str(caught.value) == f"{file}:2: ping.type: unknown; known is: fail"
+    assert str(caught.value) == f"{file}:3: ping.type: unknown; known is: fail"
+
+
+def test_a_key_that_is_off_has_its_own_line(file: Path) -> None:
+    file.write_text(
+        "[sources.a]\ntype = 'x'  # days = 1\n\n 'days' = 1\n'a b'.c = 1\n[sources.b]\nother = 2\n",
+        encoding="utf-8",
+    )
+    table = settings.load(file).sources["a"]
+    told = [str(table.off(key, "is off")).removeprefix(f"{file}:") for key in ("type", "days")]
+    assert told == ["2: sources.a.type: is off", "4: sources.a.days: is off"]
+    for key in ("other", "a b"):  # of another table, and one that has no line of its own
+        assert str(table.off(key, "is off")) == f"{file}:1: sources.a.{key}: is off"
 
 
 def test_no_toml(file: Path) -> None:

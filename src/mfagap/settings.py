@@ -44,12 +44,14 @@ class Table:
         name: Its own name, such as ``sources.okta``; empty for the top of the file.
         values: As TOML has them.
         folder: The settings file's, from which relative paths count.
+        places: ``file:line`` of its keys, as far as they have lines of their own below its head.
     """
 
     where: str
     name: str
     values: Mapping[str, Any]
     folder: Path = Path()
+    places: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
     def only(self, *known: str) -> None:
         """Allow the keys ``known``, beside ``type`` where there are kinds of such a table.
@@ -131,7 +133,7 @@ class Table:
     def off(self, key: str, what: str) -> SettingsError:
         """Return the error that says what is wrong with ``key``."""
         place = f"{self.name}.{key}" if self.name else key
-        return SettingsError(f"{self.where}: {place}: {what}")
+        return SettingsError(f"{self.places.get(key, self.where)}: {place}: {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Settings:
 
     Attributes:
         file: Where they stand, for errors.
-        detections: Tables by detection id; see ``detect.customize``.
+        detections: By id; see ``detect.customize``.
         no_color: Whether output must carry no color (the NO_COLOR convention).
         state: The folder of lake and state; a relative path counts from the settings file.
         keep_days: How long the lake keeps an event.
@@ -154,7 +156,7 @@ class Settings:
     """
 
     file: str = "(defaults)"
-    detections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    detections: Mapping[str, Table] = field(default_factory=dict[str, Table])
     no_color: bool = False
     state: Path = Path("mfagap-state")
     keep_days: int = 120
@@ -195,7 +197,7 @@ def load(file: Path | None = None) -> Settings:
     tables = {key: _tables(file, text, key, data.get(key, {})) for key in named}
     return Settings(
         file=str(file),
-        detections={name: table.values for name, table in tables["detections"].items()},
+        detections=tables["detections"],
         no_color=no_color,
         state=file.parent / top["state"].text("state", "mfagap-state"),
         keep_days=top["keep_days"].number("keep_days", 120),
@@ -216,7 +218,9 @@ def _alone(file: Path, text: str, key: str, given: Any) -> Table:
     """Return the one table under ``key``."""
     if not isinstance(given, dict):
         raise SettingsError(f"{_at(file, text, key)}: {key} must be a table")
-    return Table(_at(file, text, key), key, cast("dict[str, Any]", given), file.parent)
+    where = _at(file, text, key)
+    values = cast("dict[str, Any]", given)
+    return Table(where, key, values, file.parent, _places(file, text, where))
 
 
 def _tables(file: Path, text: str, key: str, given: Any) -> dict[str, Table]:
@@ -225,10 +229,12 @@ def _tables(file: Path, text: str, key: str, given: Any) -> dict[str, Table]:
         isinstance(table, dict) for table in cast("dict[str, Any]", given).values()
     ):
         raise SettingsError(f"{_at(file, text, key)}: {key} must hold tables")
-    return {
-        name: Table(_at(file, text, key, name), f"{key}.{name}", values, file.parent)
-        for name, values in cast("dict[str, dict[str, Any]]", given).items()
-    }
+    tables: dict[str, Table] = {}
+    for name, values in cast("dict[str, dict[str, Any]]", given).items():
+        where = _at(file, text, key, name)
+        places = _places(file, text, where)
+        tables[name] = Table(where, f"{key}.{name}", values, file.parent, places)
+    return tables
 
 
 def _at(file: Path, text: str, *keys: str) -> str:
@@ -237,3 +243,15 @@ def _at(file: Path, text: str, *keys: str) -> str:
     pattern = re.compile(rf"\s*\[*\s*{path}(?![\w-])")
     lines = enumerate(text.splitlines(), start=1)
     return f"{file}:{next((n for n, line in lines if pattern.match(line)), 1)}"
+
+
+def _places(file: Path, text: str, where: str) -> dict[str, str]:
+    """Return ``file:line`` of each key that stands below the head at ``where``."""
+    head = int(where.rpartition(":")[2])
+    places: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines()[head:], start=head + 1):
+        if line.lstrip().startswith("["):
+            break
+        if found := re.match(r"\s*[\"']?([^\s\"'=.#]+)[\"']?\s*=", line):
+            places.setdefault(found[1], f"{file}:{number}")
+    return places

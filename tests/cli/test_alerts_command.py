@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import PROGRAM, Done, Run
+from tests.cli.watched import NOW, prepared
 
 LISTED = """\
 ID  SEVERITY  VERDICT            STATUS  FIRST (UTC)       SESSIONS  USER
@@ -48,6 +49,21 @@ def test_list_as_json(run: Run, config: Path) -> None:
         "users": ["bob@example.com"],
         "findings": 1,
     }
+
+
+def test_what_the_alert_of_a_rule_counts_is_left_out(run: Run, tmp_path: Path) -> None:
+    config = prepared(tmp_path)
+    config.write_text(f"flood_limit = 1\n{config.read_text('utf-8')}", encoding="utf-8")
+    assert run("run", "--once", "-q", "--config", config, "--now", NOW).code == 0
+    done = run("alerts", "list", "--config", config)
+    whose = [line.split("  ")[-1].strip() for line in done.out.splitlines()[1:]]
+    rule = (
+        "rule 0pr1default0000000001: ada@example.com, bob@example.com, cyd@example.com and 1 more"
+    )
+    assert whose == ["bob@example.com", "dee@example.com", rule]
+    assert done.err == "alerts that a policy rule's alert counts: 2; --all shows them\n"
+    everything = run("alerts", "list", "--all", "--config", config)
+    assert (len(everything.out.splitlines()), everything.err) == (6, "")
 
 
 def test_show_cleans_what_the_log_says(run: Run, config: Path) -> None:

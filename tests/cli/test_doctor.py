@@ -1,11 +1,16 @@
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.cli.command import Run
 from tests.cli.watched import SETTINGS
+from tests.detect.shipped import ID
 from tests.fake_okta.server import TOKEN, FakeOkta
 
+from mfagap.detect.load import load_all
+from mfagap.service import doctor
 from mfagap.state.database import Database
 
 OKTA = '[sources.okta]\ntype = "okta_api"\n'
@@ -36,15 +41,20 @@ def test_after_a_run_long_ago(run: Run, config: Path) -> None:
         "metrics": "ok",
         "ping": "ok",
         "disk": "ok",
+        "schedule": "ok",
         "lake": "ok",
+        f"columns of {ID}": "ok",
         "state": "ok",
+        "last run": "fail",
+        f"ledger of {ID}": "ok",
         "dropped is fed": "fail",
     }
     assert checks["lake"][1].startswith("26 events, 2026-03-02T09:00:00.000Z to ")
     assert checks["metrics"][1].startswith("off: [metrics] in the settings ")
     assert checks["ping"][1].startswith("off: nobody is told where mfagap itself stops; ")
     assert checks["dropped is fed"][1].startswith("nothing new since 2026-03-02T12:00:00.000Z: ")
-    assert (done.code, done.err) == (1, "1 failed, 0 could not be checked\n")
+    assert checks["last run"][1].startswith("as of 2026-03-02T12:00:00.000Z: does the timer, ")
+    assert (done.code, done.err) == (1, "2 failed, 0 could not be checked\n")
 
 
 def test_before_the_first_run_much_is_unknown(run: Run, tmp_path: Path) -> None:
@@ -71,6 +81,7 @@ def test_before_the_first_run_much_is_unknown(run: Run, tmp_path: Path) -> None:
         ('"file"', '"syslog"', "routes.log", ".*path: unknown; known is: .*, host"),
         ('"low"', '"loud"', "routes.log", ".*'loud' is none of"),
         (".dropped", ".other", "dropped is fed", "read until .*not in the"),
+        ("^path", "lateness_s = 601\npath", "schedule", f"{ID} is meant to judge every 0:15:00, "),
         (r"\Z", "\n[detections.x]\ndedup_key = 'actor'\n", "detections", ".*no detection"),
         (r"\Z", "\n[metrics]\nport = 1\n", "metrics", ".*port: unknown; known is"),
         (r"\Z", "\n[metrics]\nlisten = '9464'\n", "metrics", ".*'9464' is no address such as"),
@@ -111,6 +122,55 @@ def test_a_state_of_a_newer_mfagap(run: Run, config: Path) -> None:
     outcome, said = _checks(run("doctor", "--config", config).out)["state"]
     assert outcome == "fail"
     assert "was written by a newer mfagap" in said
+
+
+def test_columns_that_the_last_day_has_none_of(run: Run, config: Path) -> None:
+    event = {
+        "uuid": "bare",
+        "published": "2026-03-12T12:00:00Z",
+        "eventType": "user.session.start",
+        "outcome": {"result": "SUCCESS"},
+        "actor": {"id": "00uada"},
+        "client": {"ipAddress": "192.0.2.10"},
+    }
+    (config.parent / "logs" / "bare.ndjson").write_text(json.dumps(event), encoding="utf-8")
+    assert run("run", "--once", "--config", config, "--now", "2026-03-12T12:00:00Z").code == 0
+    outcome, said = _checks(run("doctor", "--config", config).out)[f"columns of {ID}"]
+    absent = "request_uri, session_id, transaction_id, user_agent:"
+    assert (outcome, said[: len(absent)]) == ("fail", absent)
+
+
+def test_a_query_that_names_no_column(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = load_all()[0]
+    assert shipped.runbook is not None
+    first, *others = [step for step in shipped.runbook.steps if step.query is not None]
+    odd = replace(first, query=str(first.query).replace("client_ip", "client_pi"))
+    runbook = replace(shipped.runbook, steps=(odd, *others))
+    for changed in (
+        replace(shipped, query=shipped.query.replace("client_ip", "client_pi")),
+        replace(shipped, runbook=runbook),
+    ):
+        monkeypatch.setattr(doctor, "load_all", lambda changed=changed: [changed])
+        outcome, said = _checks(run("doctor", "--config", config).out)[f"columns of {ID}"]
+        assert outcome == "fail"
+        assert "client_pi" in said
+
+
+def test_gaps_in_the_ledger(run: Run, config: Path) -> None:
+    with Database(config.parent / "state") as database, database.change():
+        database.run("DELETE FROM slots WHERE from_ms = (SELECT min(from_ms) + 900000 FROM slots)")
+    outcome, said = _checks(run("doctor", "--config", config).out)[f"ledger of {ID}"]
+    assert (outcome, said[:43]) == ("fail", "slots never judged, between others: 1; the ")
+
+
+def test_a_lake_that_is_older_than_the_state(run: Run, config: Path) -> None:
+    with Database(config.parent / "state") as database, database.change():
+        database.run("UPDATE facts SET value = 99 WHERE name = 'generation'")
+    outcome, said = _checks(run("doctor", "--config", config).out)["state"]
+    assert outcome == "fail"
+    assert "the lake is older than the state (write 1, and the state knows 99)" in said
 
 
 def _okta(run: Run, tmp_path: Path) -> dict[str, tuple[str, str]]:

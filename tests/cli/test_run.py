@@ -2,6 +2,7 @@ import json
 import re
 import signal
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.cli.logs import sign_in, write
 from tests.cli.watched import NOW, prepared
 from tests.detect.shipped import ID
 
+from mfagap.service import doctor
+from mfagap.service import run as run_module
 from mfagap.settings import load
 from mfagap.state.database import held
 
@@ -117,6 +120,42 @@ def test_a_second_one_at_once(run: Run, config: Path) -> None:
         done = run("run", "--once", "--config", config)
     said = f"mfagap: {state}: another mfagap is at work there; wait for it, or stop it\n"
     assert done == Done(4, "", said)
+
+
+def _set_clock(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    ms = round(datetime.fromisoformat(text).timestamp() * 1000)
+    for module in (run_module, doctor):
+        monkeypatch.setattr(module, "wall_ms", lambda: ms)
+
+
+def test_a_clock_that_was_set_back(run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By less than a day, time stands still; else it is an error. What was found stays."""
+    before = _verdicts(run, config)
+    _set_clock(monkeypatch, "2026-03-01T12:00:01Z")
+    done = run("run", "--once", "--config", config)
+    behind, tick = _events(done)
+    assert behind == {**_LINE, "level": "warning", "event": "clock_behind", "seconds": 86_399}
+    assert (done.code, tick["event"], tick["alerts"]) == (0, "tick_done", {})
+    assert run("doctor", "--config", config).out.count("fail     clock and state: behind the ") == 1
+    _set_clock(monkeypatch, "2026-03-01T12:00:00Z")
+    ways = (("run", "--once"), ("backfill", "--from", "2026-03-02", "--to", "2026-03-03"))
+    for words in ways:
+        done = run(*words, "--config", config)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(
+            "mfagap: the clock says 2026-03-01T12:00:00.000Z, and the last run was as of "
+            "2026-03-02T12:00:00.000Z: let NTP set the clock; "
+        )
+    assert _verdicts(run, config) == before
+
+
+def test_a_time_before_the_last_run_is_refused(run: Run, config: Path) -> None:
+    done = run("run", "--once", "--config", config, "--now", "2026-03-02T11:59:59.999Z")
+    told = (
+        "mfagap: --now 2026-03-02T11:59:59.999Z is before the last run, which was as of "
+        "2026-03-02T12:00:00.000Z: give a later one, or replay in another state folder\n"
+    )
+    assert done == Done(2, "", told)
 
 
 def test_what_was_dropped_changes_no_verdict(run: Run, config: Path) -> None:

@@ -134,16 +134,19 @@ def test_the_environment_names_the_settings(
     ("text", "said"),
     [
         ("\nowner = 1\n", ":2: unknown key 'owner'; known is: detections"),
-        ("[detections.mystery]\n", f": no detection 'mystery'; there are: {ID}"),
+        ("[detections.mystery]\n", f":1: no detection 'mystery'; there are: {ID}"),
         (
             f"[detections.{ID}]\nkey = 1\n",
-            f": detections.{ID}: unknown key 'key'; known are: dedup_key, lists",
+            f":1: detections.{ID}: unknown key 'key'; known are: dedup_key, lists",
         ),
         (
             f"[[detections.{ID}.lists.mystery]]\na = 1\n",
-            f": detections.{ID}.lists: no list 'mystery'; there are: ",
+            f":1: detections.{ID}.lists: no list 'mystery'; there are: ",
         ),
-        (f'[detections.{ID}]\nlists = "x"\n', f": detections.{ID}.lists: must be a table of lists"),
+        (
+            f'[detections.{ID}]\nlists = "x"\n',
+            f":1: detections.{ID}.lists: must be a table of lists",
+        ),
         ("x = = 1\n", ": no TOML: "),
     ],
 )

@@ -106,16 +106,15 @@ class Log:
         keys = self._by_published
         first = bisect_right(keys, (asked.since_ms, len(self._bodies)))
         last = bisect_left(keys, (asked.until_ms or 0, 0))
-        step = -1 if asked.descending else 1
         if asked.after is not None:
             published_ms, number = self._read(asked.after, "b", 2)
             if asked.descending:
                 last = bisect_left(keys, (published_ms, number))
             else:
                 first = bisect_right(keys, (published_ms, number))
-        span = keys[first : max(first, last)][::step]
-        page = span[: asked.limit]
-        more = len(span) > len(page) and page
+        count = min(max(last - first, 0), asked.limit)
+        page = keys[last - count : last][::-1] if asked.descending else keys[first : first + count]
+        more = last - first > count and page
         after = self._cursor("b", *page[-1]) if more else None
         return Found([self._bodies[number] for _, number in page], after)
 

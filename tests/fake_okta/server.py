@@ -250,7 +250,9 @@ class FakeOkta:
         links = f'<{own}>; rel="self"'
         if following := self._next(request, found, fault):
             links += f', <{following}>; rel="next"'
-        return Reply(200, b"[" + b",".join(found.events) + b"]", {"Link": links})
+        events = [piece for event in found.events for piece in (b",", event)]
+        body = b"".join((b"[", *events[1:], b"]"))  # a page is large: it is copied once
+        return Reply(200, body, {"Link": links})
 
     def _next(self, request: Recorded, found: Found, fault: Fault) -> str:
         if fault.next_url is not None:
@@ -341,7 +343,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.drip:
             self._drip(start + reply.body, fault.drip)
         else:
-            self.wfile.write(start + reply.body)
+            self.wfile.write(start)
+            self.wfile.write(reply.body)
 
     def _drip(self, answer: bytes, pause: float) -> None:
         for byte in answer:

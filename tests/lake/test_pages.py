@@ -29,7 +29,14 @@ def test_what_a_page_holds(body: bytes, seen: tuple[int, str] | None, tmp_path: 
     for name in ("page.json", "page[1].json"):  # the second is a pattern to DuckDB
         file = tmp_path / name
         file.write_bytes(body)
-        assert look(file, body) == seen
+        assert look(file, body, 1000) == seen
+
+
+@pytest.mark.parametrize(("full", "seen"), [(1, 1), (2, 4), (4, 4)])
+def test_a_page_that_is_full_is_not_counted_on(full: int, seen: int, tmp_path: Path) -> None:
+    file = tmp_path / "page.json"
+    file.write_bytes(b"[1, 2, " + OLD + b", 3]")
+    assert look(file, file.read_bytes(), full) == (seen, "2026-01-15T12:00:00Z")
 
 
 @pytest.mark.parametrize("body", [b"", b"[}", b"[" + OLD, b"[" + OLD + b"] []", b'["\xff"]'])
@@ -37,4 +44,4 @@ def test_what_is_no_json_is_an_error(body: bytes, tmp_path: Path) -> None:
     file = tmp_path / "page.json"
     file.write_bytes(body)
     with pytest.raises(ValueError, match=r"."):
-        look(file, body)
+        look(file, body, 1000)

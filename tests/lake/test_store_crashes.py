@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import FIGURE
 from tests.events import WALL_MS, start
 from tests.lake.crashing import act
 from tests.lake.storing import append, delivered, files, rows
@@ -21,7 +23,9 @@ def told(lake: Lake) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("action", "least"), [("append", 14), ("compact", 8), ("retain", 4)])
-def test_killed_at_any_point_the_lake_is_whole(action: str, least: int, tmp_path: Path) -> None:
+def test_killed_at_any_point_the_lake_is_whole(
+    action: str, least: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     lake = Lake(tmp_path / "lake", grace_ms=0)
     for number in range(3):
         append(lake, delivered(tmp_path, [start(f"e{number}")]))
@@ -30,6 +34,7 @@ def test_killed_at_any_point_the_lake_is_whole(action: str, least: int, tmp_path
     command = [sys.executable, "-m", "tests.lake.crashing", str(tmp_path), action]
     subprocess.run(command, cwd=ROOT, check=True)
     killed = [Lake(path, grace_ms=0) for path in sorted(tmp_path.glob("*/lake"))]
+    record_property(FIGURE, f"{len(killed) - 1} kills")  # the last one lives
     assert len(killed) >= least
     act(lake, action)
     after = told(lake)

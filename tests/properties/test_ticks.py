@@ -2,20 +2,23 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, orgs
+from tests.conftest import FIGURE
+from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, log_event, orgs
 from tests.service.workshops import Bench, bench, excepted, scanned
 
+from mfagap.detect.evaluate import rfc3339
 from mfagap.model import VerdictWord
 from mfagap.service import casebook
 from mfagap.settings import Settings
 
-AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 900) * 1000
+END_MS = round(BEGIN.timestamp() * 1000) + END_S * 1000
+AFTER_MS = END_MS + 900_000
 """Later than any event."""
 EXCEPTED = "00uada"
 ABUSE = VerdictWord.TRUE_POSITIVE
@@ -39,17 +42,34 @@ def slices(draw: st.DrawFn, count: int) -> list[list[int]]:
     return [*parts, again]
 
 
-@settings(REPEATABLE, max_examples=8)
-@given(data=st.data(), org=orgs())
-def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
+def test_ticks_end_where_a_scan_does(record_property: Callable[[str, object], None]) -> None:
     """So do they where one user is excepted, of whom people are told known abuse alone."""
-    events = org.events
-    with tempfile.TemporaryDirectory() as name, bench(Path(name), [("log", 0)]) as work:
+    ticks: list[int] = []
+
+    @settings(REPEATABLE, max_examples=12)
+    @given(data=st.data(), org=orgs(), lateness_s=st.sampled_from((0, 300, 900)))
+    def ends_where_a_scan_does(data: st.DataObject, org: Org, lateness_s: int) -> None:
+        ticks.append(_ticked(org, data.draw(slices(len(org.events))), lateness_s))
+
+    ends_where_a_scan_does()
+    record_property(FIGURE, f"{len(ticks)} logs in {sum(ticks)} ticks, each as one scan of it")
+
+
+def _ticked(org: Org, parts: Sequence[Sequence[int]], lateness_s: int) -> int:
+    """Tick once for each of ``parts``, and compare with a scan; return how many ticks it were.
+
+    Once the source's lateness has passed, the log is complete up to where the scan ends.
+    """
+    events = [*org.events, log_event("event", "late", END_S + lateness_s, eventType="x")]
+    with (
+        tempfile.TemporaryDirectory() as name,
+        bench(Path(name), [("log", 0)], lateness_ms=lateness_s * 1000) as work,
+    ):
         excepted(work, user=EXCEPTED)
-        for number, part in enumerate(data.draw(slices(len(events)))):
+        for number, part in enumerate((*parts, [len(events) - 1])):
             work.drop(f"{number}.ndjson", [events[place] for place in part])
             work.tick(AFTER_MS + number * 60_000)
-        findings, alerts = scanned(Path(name))
+        findings, alerts = scanned(Path(name), rfc3339(END_MS))
         assert work.findings == findings
         assert work.alerts == alerts
         abused = {uuid for uuid, found in findings.items() if found[1] is ABUSE}
@@ -59,6 +79,7 @@ def test_ticks_end_where_a_scan_does(data: st.DataObject, org: Org) -> None:
             if key == EXCEPTED and not abused & set(uuids)
         }
         assert set(_told(work)) <= {ABUSE.value}
+    return len(parts) + 1
 
 
 def _hidden(folder: Path) -> set[tuple[str, int]]:
@@ -76,7 +97,9 @@ def _told(work: Bench) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_every_story_an_event_a_tick(tmp_path: Path, *, backwards: bool) -> None:
+def test_every_story_an_event_a_tick(
+    tmp_path: Path, record_property: Callable[[str, object], None], *, backwards: bool
+) -> None:
     events = sorted(EVERY_STORY.events, key=lambda event: event["published"], reverse=backwards)
     with bench(tmp_path) as work:
         for number in range(0, len(events), 7):
@@ -85,3 +108,6 @@ def test_every_story_an_event_a_tick(tmp_path: Path, *, backwards: bool) -> None
         findings, alerts = scanned(tmp_path)
         assert work.findings == findings
         assert work.alerts == alerts
+    record_property(
+        FIGURE, f"{len(findings)} findings after {-(-len(events) // 7)} ticks, as after a scan"
+    )

@@ -1,7 +1,9 @@
-"""Kills runs at every write boundary, and tells how each state ended; run as a program.
+"""Kills a run at every write boundary, and tells how each state ended; run as a program.
 
-``python -m tests.service.crashes FOLDER`` writes one JSON object: the kills, and what differed.
-It forks before any database is open, so that a run costs no new interpreter.
+``python -m tests.service.crashes FOLDER URL NUMBER`` writes one JSON object: the kills, the writes,
+and what differed from a run that was not killed. Each run posts to its own path below ``URL``. It
+forks after all is imported and parsed, and while no database is open, so that a run costs no new
+interpreter.
 """
 
 import json
@@ -11,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,9 @@ import pytest
 from tests.properties.orgs import BEGIN, END_S, STORIES, Org, SignIn, factor, of
 
 from mfagap import settings
+from mfagap.lake.statements import parser
 from mfagap.lake.store import Lake
+from mfagap.notify.webhook import Webhook
 from mfagap.service import run
 from mfagap.state.database import Database
 from mfagap.state.suppressions import Suppressions
@@ -33,6 +38,11 @@ path = "{logs}"
 type = "file"
 path = "{out}"
 severity = "low"
+
+[routes.soc]
+type = "webhook"
+url_variable = "SOC_URL"
+severity = "high"
 """
 AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 900) * 1000
 
@@ -51,7 +61,17 @@ ARRIVALS: Sequence[Sequence[Any]] = (
 )
 
 
-WRITES = ((os, "replace"), (os, "fsync"), (Path, "replace"), (Path, "unlink"))
+WRITES = (
+    (os, "replace"),
+    (os, "fsync"),
+    (Path, "mkdir"),
+    (Path, "replace"),
+    (Path, "unlink"),
+    (Webhook, "send"),
+)
+AGAIN = (11, 7, 5)
+"""What a killed run left is taken up by three runs that are killed, too, each within so many of its
+first boundaries, and then by one that is not."""
 
 
 class Killer:
@@ -107,6 +127,30 @@ class Watched:
         return self.killer.around(self.connection.execute)(sql)
 
 
+def once(folder: Path, number: int) -> None:
+    """Run once, and merge the lake's files."""
+    os.environ["SOC_URL"] = f"{os.environ['SOC']}/{folder.name}"
+    configured = settings.load(folder / "mfagap.toml")
+    now_ms = AFTER_MS + number * 60_000
+    with run.opened(configured) as workshop:
+        report = run.run_once(workshop, configured, now_ms)
+        workshop.lake.compact(now_ms=now_ms, most=0)
+    assert not report.collected.failures
+    assert not report.delivered.failed
+
+
+def warm(folder: Path) -> None:
+    """Have this process import and parse all that a run needs, and leave it with one thread."""
+    (folder / "logs").mkdir(parents=True)
+    for number in range(len(ARRIVALS)):
+        arrive(folder, number)
+        write_config(folder)
+        once(folder, number)
+    parser().close()
+    parser.cache_clear()
+    assert threading.active_count() == 1
+
+
 def tick(folder: Path, number: int, at: int = 0) -> int | None:
     """Run once in a process of its own, which is killed at boundary ``at``.
 
@@ -119,13 +163,7 @@ def tick(folder: Path, number: int, at: int = 0) -> int | None:
         os.close(reading)
         killer = Killer(at)
         killer.arm()
-        configured = settings.load(folder / "mfagap.toml")
-        now_ms = AFTER_MS + number * 60_000
-        with run.opened(configured) as workshop:
-            report = run.run_once(workshop, configured, now_ms)
-            workshop.lake.compact(now_ms=now_ms, most=0)
-        assert not report.collected.failures
-        assert not report.delivered.failed
+        once(folder, number)
         os.write(writing, str(killer.seen).encode())
         os._exit(0)
     os.close(writing)
@@ -172,37 +210,45 @@ TABLES = {
 }
 
 
-def main(folder: Path) -> None:
-    """Kill every tick at every boundary, and each recovery at one of its own."""
-    whole = folder / "whole"
-    (whole / "logs").mkdir(parents=True)
-    kills = 0
-    differing: list[str] = []
-    for number in range(len(ARRIVALS)):
-        arrive(whole, number)
-        if number:  # the first run makes the state
-            except_cyd(whole)
-        before = folder / f"before-{number}"
-        shutil.copytree(whole, before)
-        write_config(whole)
-        count = tick(whole, number)
-        assert count is not None
-        expected = held(whole)
-        for at in range(1, count + 1):
-            with tempfile.TemporaryDirectory(dir=folder) as name:
-                killed = Path(name) / "killed"
-                shutil.copytree(before, killed)
-                write_config(killed)
-                kills += tick(killed, number, at) is None
-                kills += at % 2 == 0 and tick(killed, number, at // 2) is None
-                tick(killed, number)
-                found = held(killed)
-            differing += [
-                f"tick {number}, boundary {at}: {key}: {found[key]} is not {value}"
-                for key, value in expected.items()
-                if found[key] != value
-            ]
-    print(json.dumps({"kills": kills, "differing": differing, "untold": held(whole)["untold"]}))
+def main(folder: Path, url: str, number: int) -> None:
+    """Kill tick ``number`` at every boundary, and each recovery at some of its own."""
+    os.environ["SOC"] = url
+    tempfile.tempdir = str(folder)  # what is killed leaves its scratch there
+    warm(folder / "warm")
+    before, whole = folder / "before", folder / "whole"
+    (before / "logs").mkdir(parents=True)
+    for earlier in range(number):
+        arrive(before, earlier)
+        write_config(before)
+        assert tick(before, earlier)
+        except_cyd(before)
+    arrive(before, number)
+    copy(before, whole)
+    writes = tick(whole, number)
+    assert writes is not None
+    expected = held(whole)
+    kills, differing = 0, list[str]()
+    for at in range(1, writes + 1):
+        killed = folder / str(at)
+        copy(before, killed)
+        for boundary in (at, *(1 + at % some for some in AGAIN)):
+            kills += tick(killed, number, boundary) is None
+        tick(killed, number)
+        found = held(killed)
+        differing += [
+            f"write {at}: {key}: {found[key]} is not {value}"
+            for key, value in expected.items()
+            if found[key] != value
+        ]
+        shutil.rmtree(killed)
+    told = {"kills": kills, "writes": writes, "differing": differing, "untold": expected["untold"]}
+    print(json.dumps(told))
+
+
+def copy(before: Path, folder: Path) -> None:
+    """Make ``folder``, with what is in ``before`` and settings of its own."""
+    shutil.copytree(before, folder)
+    write_config(folder)
 
 
 def except_cyd(folder: Path) -> None:
@@ -221,4 +267,4 @@ def write_config(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

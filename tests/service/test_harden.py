@@ -36,7 +36,7 @@ from mfagap.model.hardening import (
 )
 from mfagap.service import harden, scan
 from mfagap.service.casebook import listed
-from mfagap.settings import Settings
+from mfagap.settings import Settings, Table
 from mfagap.state.closed import Closed
 from mfagap.state.database import Database
 
@@ -125,13 +125,14 @@ def test_log_and_policies_together(tmp_path: Path, demo: tuple[Path, Path]) -> N
 
 
 def test_the_settings_of_the_detection_count(tmp_path: Path, demo: tuple[Path, Path]) -> None:
-    clients = [{"pattern": "gimme-aws-creds%", "kind": "library"}]
-    configured = Settings(
-        state=tmp_path, detections={harden.DETECTION: {"lists": {"clients": clients}}}
-    )
-    told = found(tmp_path, demo[0], settings=configured)
-    (vint,) = [each for each in told.inventory if (each.user_agent or "").startswith("gimme")]
-    assert vint.client_kind in ("helper", "library")
+    name = f"detections.{harden.DETECTION}"
+    clients = [{"pattern": "%chrome/131.%", "kind": "library"}]
+    table = Table("my.toml:1", name, {"lists": {"clients": clients}})
+    configured = Settings(state=tmp_path, detections={harden.DETECTION: table})
+    for settings, kind in ((Settings(state=tmp_path), None), (configured, "library")):
+        told = found(tmp_path, demo[0], settings=settings)
+        browsers = [each for each in told.inventory if "Chrome/131." in (each.user_agent or "")]
+        assert {each.client_kind for each in browsers} == {kind}
 
 
 def test_only_the_span_that_is_asked_for_is_looked_at(

@@ -67,6 +67,8 @@ def test_a_rule_that_lets_in_too_many_is_one_matter(tmp_path: Path) -> None:
             users,
         )
         assert len(work.alerts) == FLOOD_LIMIT + 2, "each session keeps its own alert, unsent"
+        assert {row["of_rule"] for row in _listed(tmp_path)} == {None, notice["alert"]}
+        assert [row["id"] for row in _listed(tmp_path) if row["of_rule"] is None] == [row["id"]]
         shown = list(casebook.shown(Settings(state=tmp_path / "state"), notice["alert"]))
         assert sum("@example.com" in line for line in shown) == FLOOD_LIMIT + 1
         assert f"  sessions: {FLOOD_LIMIT + 1}" in shown
@@ -144,6 +146,8 @@ def test_who_shows_a_signal_of_abuse_is_told_of_alone(tmp_path: Path, signal: st
         counted = sorted((notice["sessions"], notice["users"][0]) for notice in _told(work))
         alone = [] if signal == "nothing" else [(1, "eve@example.com")]
         assert counted == [*alone, (FLOOD_LIMIT + 2, "eve@example.com")]
+        seen = [row for row in _listed(tmp_path) if row["of_rule"] is None]
+        assert sorted(row["findings"] for row in seen) == [count for count, _ in counted]
 
 
 def test_what_a_suppression_covers_makes_no_flood(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from mfagap.errors import NothingReadable, SettingsError, UsageError
 from mfagap.model import MfaStatus, ScanResult, Severity
 from mfagap.report import document
 from mfagap.service.scan import EXPECTED, Request, scan
-from mfagap.settings import Settings
+from mfagap.settings import Settings, Table
 
 NINE_MS = round(NINE.timestamp() * 1000)
 ID = "okta_legacy_authn_without_mfa"
@@ -243,15 +243,20 @@ def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
         _scan(tmp_path / "absent")
 
 
+def _customizing(detection: str, changes: dict[str, Any]) -> Settings:
+    table = Table("my.toml:1", f"detections.{detection}", changes)
+    return Settings("my.toml", {detection: table})
+
+
 def test_an_unknown_detection_in_the_settings(log: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        _scan(log, settings=Settings("my.toml", {"mystery": {}}))
-    assert str(caught.value) == f"my.toml: no detection 'mystery'; there are: {ID}"
+        _scan(log, settings=_customizing("mystery", {}))
+    assert str(caught.value) == f"my.toml:1: no detection 'mystery'; there are: {ID}"
 
 
 def test_settings_change_the_detection(log: Path) -> None:
     changes: dict[str, Any] = {"dedup_key": "external_session_id", "lists": {"clients": []}}
-    result = _scan(log, settings=Settings("my.toml", {ID: changes}))
+    result = _scan(log, settings=_customizing(ID, changes))
     assert {alert.dedup_key for alert in result.alerts} == {"102ada", "102bob", "102cyd", "102dee"}
 
 

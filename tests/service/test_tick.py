@@ -195,6 +195,33 @@ def test_what_happened_after_now_is_not_seen(tmp_path: Path) -> None:
         assert list(work.findings) == ["start-1", "start-2"]
 
 
+def test_what_came_before_it_happened_is_seen_once_it_has(tmp_path: Path) -> None:
+    """A file may go beyond NOW: an act that it holds makes an earlier session due, in its time."""
+    with bench(tmp_path) as work:
+        act, far = of(ADA, "token_create", "token", 1200), of(ADA, "sso", "far", 10**8)
+        ends = [end(ADA.at + after) for after in (400, 1199, 1201)]
+        work.drop("1", [*story(ADA), act, *ends, far])
+        for after in (400, 1199):
+            work.tick(ms(ADA.at + after))
+            assert alert(work)[3] == "insufficient_data"
+        assert work.tick(ms(ADA.at + 1200)).deeds == (Deed.WORSENED,)
+        assert alert(work)[3] == "true_positive"
+        assert work.tick(ms(ADA.at + 1201)).investigated == 0
+
+
+def test_an_act_is_seen_when_it_comes_though_the_log_is_not_complete_yet(tmp_path: Path) -> None:
+    """An org's log is believed complete up to some minutes ago; who acts now is told of now."""
+    act = of(ADA, "token_create", "token", 2400)
+    with bench(tmp_path, [LOG], lateness_ms=300_000) as work:
+        work.drop("1", [*story(ADA), end(ADA.at + 2300)])
+        assert work.tick(ms(ADA.at + 2300)).deeds == (Deed.OPENED,)
+        assert alert(work)[3] == "security_risk"
+        work.drop("2", [act])
+        ticked = work.tick(ms(ADA.at + 2430))
+        assert (ticked.watermark_ms, ticked.deeds) == (ms(ADA.at + 2100), (Deed.WORSENED,))
+        assert alert(work)[3] == "true_positive"
+
+
 def confidence(work: Bench) -> tuple[str, tuple[str, ...]]:
     (found,) = work.findings.values()
     return found[0].confidence.value, found[0].confidence_reasons

@@ -203,34 +203,34 @@ def test_a_notice_that_is_not_taken_waits_longer_each_time_and_is_parked(
     [
         (
             '[sources.a]\ntype = "folder"\npath = "x"\nglob = "y"\n',
-            1,
+            4,
             "sources.a.glob: unknown; known is: type, path, lateness_s",
         ),
         ('[sources.a]\ntype = "folder"\n', 1, "sources.a.path: is missing; it is a text"),
         (
             '[sources.a]\ntype = "folder"\npath = "x"\nlateness_s = -1\n',
-            1,
+            4,
             "sources.a.lateness_s: -1 is negative",
         ),
         (
             '[sources.a]\ntype = "folder"\npath = "x"\nlateness_s = true\n',
-            1,
+            4,
             "sources.a.lateness_s: True is not a whole number",
         ),
         (
             '\n[sources.b]\ntype = "ftp"\n',
-            2,
+            3,
             "sources.b.type: 'ftp' is none of: folder, okta_api, azure, gcs, s3",
         ),
         ("[sources.a]\n", 1, "sources.a.type: is missing; it is a text"),
         (
             '[sources.o]\ntype = "okta_api"\ntoken = "x"\n',
-            1,
+            3,
             "sources.o.token: unknown; known is: type, lateness_s, backfill_days, share_percent",
         ),
         (
             '[routes.r]\ntype = "file"\nseverity = "loud"\n',
-            1,
+            3,
             "routes.r.severity: 'loud' is none of: informational, low, medium, high, critical",
         ),
     ],
@@ -250,21 +250,21 @@ def test_settings_that_are_off_stop_a_run_before_it_reads_anything(
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
-        ('[routes.r]\ntype = "pigeon"\n', 1, "routes.r.type: no kind 'pigeon'"),
-        ('[routes.r]\ntype = "no.such"\n', 1, "routes.r.type: no kind 'no.such'"),
+        ('[routes.r]\ntype = "pigeon"\n', 2, "routes.r.type: no kind 'pigeon'"),
+        ('[routes.r]\ntype = "no.such"\n', 2, "routes.r.type: no kind 'no.such'"),
         (
             '\n\n[routes.r]\ntype = "file"\npath = "x"\nmode = 1\n',
-            3,
+            6,
             "routes.r.mode: unknown; known is: type, severity, path, format",
         ),
         (
             '[routes.r]\ntype = "slack"\nurl = "https://example.com"\n',
-            1,
+            3,
             "routes.r.url: unknown; known is: type, severity, url_variable",
         ),
         (
             '[routes.r]\ntype = "webhook"\nurl_variable = "NOT_SET"\n',
-            1,
+            3,
             "routes.r.url_variable: the environment variable 'NOT_SET' is not set",
         ),
     ],

@@ -331,7 +331,7 @@ def test_none_of_them_keeps_a_run_from_being_whole(
     log, told = logged()
     receiver.statuses.extend([204, 500])
     with watch(loaded, log) as (workshop, watching):
-        workshop.database.run = failing(workshop.database.run, "REPLACE INTO facts", after=2)
+        workshop.database.run = failing(workshop.database.run, "REPLACE INTO facts", after=6)
         assert made(workshop, watching, loaded, 9400).whole
     wrong = [(line["event"], line["error"]) for line in told if line["level"] == "warning"]
     absent = config.parent / "absent" / "mfagap.prom"
@@ -391,4 +391,4 @@ def test_settings_of_metrics_that_are_off(tmp_path: Path, text: str, told: str) 
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         metrics_of(settings.load(file))
-    assert str(caught.value) == f"{file}:1: {told}"
+    assert str(caught.value) == f"{file}:2: {told}"

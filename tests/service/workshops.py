@@ -26,6 +26,7 @@ class Bench:
 
     folder: Path
     workshop: Workshop
+    lateness_ms: int = 0
 
     def drop(self, name: str, events: Sequence[Any]) -> None:
         """Write a file of events into the folder that is watched."""
@@ -36,7 +37,7 @@ class Bench:
 
     def tick(self, now_ms: int) -> Ticked:
         """Collect and tick."""
-        source = Folder(DROP, str(self.folder / "logs"), 0)
+        source = Folder(DROP, str(self.folder / "logs"), self.lateness_ms)
         collected = collect(self.workshop, [source], now_ms)
         assert collected.failures == {}
         return tick(self.workshop, now_ms, lambda: 0.0)
@@ -84,16 +85,18 @@ def excepted(work: Bench, until_ms: int = 2**45, **scope: str) -> int:
 
 
 @contextmanager
-def bench(folder: Path, routes: Sequence[tuple[str, int]] = ()) -> Generator[Bench]:
+def bench(
+    folder: Path, routes: Sequence[tuple[str, int]] = (), *, lateness_ms: int = 0
+) -> Generator[Bench]:
     """Open a workshop in ``folder``."""
     with Database(folder / "state") as database:
         lake = Lake(folder / "state" / "lake")
-        yield Bench(folder, Workshop(lake, database, load_all(), routes))
+        yield Bench(folder, Workshop(lake, database, load_all(), routes), lateness_ms)
 
 
-def scanned(folder: Path) -> tuple[dict[str, Any], list[Any]]:
+def scanned(folder: Path, now: str | None = None) -> tuple[dict[str, Any], list[Any]]:
     """Return what a scan of ``folder``/logs says, in the form of ``Bench``."""
-    result = scan(Request([str(folder / "logs")], io.BytesIO()))
+    result = scan(Request([str(folder / "logs")], io.BytesIO(), now=now))
     findings: dict[str, Any] = {}
     for finding in result.findings:
         run = result.investigation(finding)

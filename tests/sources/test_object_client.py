@@ -125,7 +125,8 @@ def test_settings_that_are_off(tmp_path: Path, text: str, told: str) -> None:
     file.write_text(f"[sources.feed]\n{text}", encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         list(sources(settings.load(file), ExitStack()))
-    assert str(caught.value).startswith(f"{file}:1: sources.feed.{told}")
+    lines = (n for n, line in enumerate(text.splitlines(), start=2) if line.startswith(told[:6]))
+    assert str(caught.value).startswith(f"{file}:{next(lines, 1)}: sources.feed.{told}")
 
 
 @pytest.mark.parametrize(
@@ -167,4 +168,4 @@ def test_without_the_extra_the_error_names_it(
     file = configured(tmp_path, bucket)
     told = "sources.feed.type: 's3' needs obstore: pip install 'mfagap[object-store]'"
     outcome, words = checked(file)
-    assert (outcome, words) == ("fail", f"{file}:3: {told}")
+    assert (outcome, words) == ("fail", f"{file}:4: {told}")

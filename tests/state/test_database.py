@@ -1,6 +1,5 @@
 """The state's file: whole changes or none, and a sentence for whatever is wrong with it."""
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -182,15 +181,6 @@ def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(StateError, match=f"^{tmp_path}: cannot hold the state: unable to open"):
         Database(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StateError, match=f"^{tmp_path}: cannot hold the state: "):
-        Database(tmp_path)
-    with pytest.raises(StateError, match="cannot be written: Permission denied"), held(tmp_path):
-        pass
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:

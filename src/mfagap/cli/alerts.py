@@ -37,7 +37,11 @@ def add_to(commands: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = _action(actions, "list", "one line for each alert", "Print one line for each alert.")
-    listing.add_argument("--all", action="store_true", help="closed and suppressed ones too")
+    listing.add_argument(
+        "--all",
+        action="store_true",
+        help="closed and suppressed ones too, and those that a policy rule's alert counts",
+    )
     listing.add_argument(
         "--suppressed", action="store_true", help="those alone that a suppression hides"
     )
@@ -102,7 +106,8 @@ def run_list(arguments: argparse.Namespace) -> int:
     everything = arguments.all and not arguments.suppressed
     found = casebook.listed(settings.load(arguments.config), everything=everything)
     hidden = [row for row in found if row["suppressed_by"]]
-    seen = [row for row in found if not row["suppressed_by"]]
+    shown = [row for row in found if not row["suppressed_by"]]
+    seen = [row for row in shown if row["of_rule"] is None]
     rows = hidden if arguments.suppressed else found if arguments.all else seen
     if arguments.json:
         for row in rows:
@@ -113,6 +118,9 @@ def run_list(arguments: argparse.Namespace) -> int:
         show(_none(arguments), err=True)
     if hidden and rows is seen:
         show(f"suppressed alerts: {len(hidden)}; --suppressed shows them", err=True)
+    if len(seen) < len(shown) and rows is seen:
+        counted = len(shown) - len(seen)
+        show(f"alerts that a policy rule's alert counts: {counted}; --all shows them", err=True)
     return 0
 
 

@@ -40,7 +40,16 @@ type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... 
 # bucket = "example-okta-logs"
 # prefix = "okta"     # whole folders
 # region = "us-east-1"
-# lateness_s = 360    # a minute more than what Firehose waits
+# endpoint = "https://minio.example.com"   # of a store that speaks S3; without it, Amazon's
+# lateness_s = 360                         # a minute more than what Firehose waits
+# backfill_days = 90
+# lookback_hours = 24                      # how much of the keys is listed again each time
+# list_all_hours = 24                      # how often all of them are
+
+# [sources.blobs]
+# type = "azure"
+# account = "examplelogs"
+# container = "okta"
 
 # Whom to tell. What is secret, such as the URL of a webhook, stands in the environment, and the
 # setting names the variable that holds it.
@@ -58,17 +67,23 @@ type = "okta_api"     # credentials: OKTA_CLIENT_ORGURL, OKTA_CLIENT_TOKEN, ... 
 # [routes.mail]
 # type = "email"
 # host = "smtp.example.com"
+# port = 587
 # security = "starttls"                       # "tls" for port 465, "none" for plain text
 # user = "mfagap"                             # without it nobody logs in
 # password_variable = "MFAGAP_MAIL_PASSWORD"
 # from = "mfagap@example.com"
 # to = "soc@example.com"                      # one address; a route each for more
+#                                             # ca_file = "ca.pem" trusts another authority
 
 # [routes.siem]
 # type = "syslog"                             # RFC 5424
 # host = "syslog.example.com"
-# transport = "tls"                           # "tcp", "udp", or "local" with a path
+# port = 6514
+# transport = "tls"                           # "tcp", "udp", or "local" with a path and no host
 # format = "ocsf"                             # Detection Findings; "json" has the plain fields
+# facility = "local0"
+# app_name = "mfagap"
+# max_bytes = 8000                            # of one message
 
 # [routes.phone]
 # type = "apprise"                            # pip install 'mfagap[apprise]'
@@ -89,6 +104,17 @@ severity = "low"
 # [ping]
 # url_variable = "MFAGAP_PING_URL"
 # fail = false                                # whether <URL>/fail is told of each failed run
+
+# What an alert gathers, and rows for the lists of a detection; see docs/settings.md.
+# [detections.okta_legacy_authn_without_mfa]
+# dedup_key = "actor"                         # or "external_session_id"
+
+# [[detections.okta_legacy_authn_without_mfa.lists.trusted_api_tokens]]
+# api_token_id = "00T1portal0000000001"       # a back end that signs users in
+
+# [[detections.okta_legacy_authn_without_mfa.lists.prompting_rules]]
+# rule_id = "0pr1example000000001"            # asks for a factor once per device or session
+# lifetime_s = 43200
 """
 
 

@@ -74,9 +74,13 @@ def _stamped(clock: Callable[[], int]) -> Callable[[Any, str, Event], Event]:
 
 
 def _line(_logger: Any, _method: str, event: Event) -> str:
-    """Return an event as a line for a terminal; what is nothing is left out."""
+    """Return an event as a line for a terminal; what is nothing, or the bar shows, is left out."""
+    from structlog import DropEvent
+
     from mfagap.report.clean import terminal
 
+    if event["event"] == "source_past":
+        raise DropEvent
     head = f"{event.pop('timestamp')}  {event.pop('level'):<7}  {event.pop('event')}"
     words = [f"{key}={_shown(value)}" for key, value in event.items() if value not in (0, None, {})]
     return terminal("  ".join((head, *words)), MAX_LINE)

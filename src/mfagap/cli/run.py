@@ -13,7 +13,10 @@ from mfagap.cli.pipes import show
 from mfagap.errors import UsageError
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from mfagap.service.collect import Course
+    from mfagap.service.durable import Workshop
 
 EVERY_S = 60.0
 SHORTEST_S = 1
@@ -108,12 +111,13 @@ def run_once(arguments: argparse.Namespace) -> int:
     configured = settings.load(arguments.config)
     run.check_sources(configured)
     _, file = metrics_of(configured)
-    now_ms = run.wall_ms() if arguments.now is None else moment(arguments.now, "--now")
+    asked_ms = None if arguments.now is None else moment(arguments.now, "--now")
     journal = log.opened(arguments, run.wall_ms)
     with (
         run.opened(configured) as workshop,
         watched(configured, journal, workshop, file=arguments.metrics_file or file) as watch,
     ):
+        now_ms = _now(workshop, journal, asked_ms)
         report = watch.run(workshop, configured, now_ms, _followed(arguments))
     return 0 if report.whole else 1
 
@@ -149,7 +153,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
 
         def once() -> None:
             following = _followed(arguments, stopped.wait)
-            watch.run(workshop, configured, run.wall_ms(), following)
+            watch.run(workshop, configured, _now(workshop, journal), following)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stopped.set())
@@ -157,6 +161,17 @@ def run_serve(arguments: argparse.Namespace) -> int:
         run.serve(arguments.every, stopped.wait, once)
         journal.info("stopped")
     return 0
+
+
+def _now(workshop: "Workshop", journal: "FilteringBoundLogger", asked_ms: int | None = None) -> int:
+    """Return NOW of a run, and log where the clock is behind the last one."""
+    from mfagap.service import run
+
+    now_ms = run.moment(workshop, asked_ms)
+    behind_s = (now_ms - run.wall_ms()) // 1000
+    if asked_ms is None and behind_s > 0:
+        journal.warning("clock_behind", seconds=behind_s)
+    return now_ms
 
 
 @contextmanager
@@ -186,7 +201,7 @@ def run_backfill(arguments: argparse.Namespace) -> int:
     if span[0] >= span[1]:
         raise UsageError(f"--to {arguments.end} is not after --from {arguments.begin}")
     with run.opened(configured) as workshop:
-        ticked = run.again(workshop, span, run.wall_ms())
+        ticked = run.again(workshop, span, run.moment(workshop))
     if not arguments.quiet:
         show(f"slots evaluated: {ticked.slots:,}; findings changed: {ticked.changed:,}", err=True)
     return 0

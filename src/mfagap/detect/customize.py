@@ -1,14 +1,34 @@
 """What the settings change in a detection: the dedup key, and rows added to its lists."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from mfagap.errors import SettingsError
 from mfagap.model import ContentList, Detection
+from mfagap.settings import Settings
 
 _TYPES = {"VARCHAR": str, "BIGINT": int, "BOOLEAN": bool}
 DEDUP_KEYS = ("actor", "external_session_id")
+
+
+def customized(detections: Sequence[Detection], settings: Settings) -> list[Detection]:
+    """Return ``detections`` as ``settings`` change them.
+
+    Raises:
+        SettingsError: They name a detection that there is not, or one's table is off.
+    """
+    known = {detection.id for detection in detections}
+    for name, table in settings.detections.items():
+        if name not in known:
+            there = ", ".join(sorted(known))
+            raise SettingsError(f"{table.where}: no detection {name!r}; there are: {there}")
+    return [
+        customize(d, table.values, table.where)
+        if (table := settings.detections.get(d.id)) is not None
+        else d
+        for d in detections
+    ]
 
 
 def customize(detection: Detection, settings: Mapping[str, Any], file: str) -> Detection:

@@ -52,13 +52,22 @@ class Inquiry:
         detection: That made the findings; its lists can be joined.
         runbook: Its runbook.
         findings: Of any status.
-        watermark_ms: Events before this are believed complete.
+        watermark_ms: Events before this are believed complete: that nothing was found counts for
+            what came before it.
+        now_ms: Up to when events are looked at, complete or not: what was found counts at once;
+            None for the watermark.
     """
 
     detection: Detection
     runbook: Runbook
     findings: Sequence[Finding]
     watermark_ms: int
+    now_ms: int | None = None
+
+    @property
+    def until_ms(self) -> int:
+        """Up to when events are looked at."""
+        return self.watermark_ms if self.now_ms is None else max(self.watermark_ms, self.now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,7 @@ def parameters(step: Step, inquiry: Inquiry) -> dict[str, int]:
     """Return what ``step``'s query is given besides its lists."""
     chain_s = inquiry.detection.chain_s
     first_ms = min((finding.start_ms for finding in inquiry.findings), default=0)
-    ranges = [_range(step, finding, inquiry.watermark_ms) for finding in inquiry.findings]
+    ranges = [_range(step, finding, inquiry.until_ms) for finding in inquiry.findings]
     return {
         **_settings(inquiry),
         "from": first_ms - max(step.before_s, chain_s) * 1000,
@@ -191,7 +200,7 @@ def sessions(step: Step, inquiry: Inquiry) -> ContentList:
         (
             finding.uuid,
             finding.start_ms,
-            *_range(step, finding, inquiry.watermark_ms),
+            *_range(step, finding, inquiry.until_ms),
             finding.mfa_event if finding.mfa_status in WITH_FACTOR else None,
         )
         for finding in inquiry.findings
@@ -199,10 +208,10 @@ def sessions(step: Step, inquiry: Inquiry) -> ContentList:
     return ContentList(SESSIONS, rows)
 
 
-def _range(step: Step, finding: Finding, watermark_ms: int) -> tuple[int, int]:
+def _range(step: Step, finding: Finding, until_ms: int) -> tuple[int, int]:
     start_ms = finding.start_ms
-    to_ms = watermark_ms if step.after_s is None else start_ms + step.after_s * 1000
-    return start_ms - step.before_s * 1000, max(start_ms, min(to_ms, watermark_ms))
+    to_ms = until_ms if step.after_s is None else start_ms + step.after_s * 1000
+    return start_ms - step.before_s * 1000, max(start_ms, min(to_ms, until_ms))
 
 
 def by_session(step: Step, rows: Iterable[Row]) -> Rows:
@@ -254,7 +263,7 @@ def _evidence(run: Run, finding: Finding, inquiry: Inquiry) -> Evidence:
     watermark_ms = inquiry.watermark_ms
     answers = run.rows.get(finding.uuid, ())
     listed = [[a.event_ms, a.name, a.tier, a.event, a.amount, a.detail] for a in answers]
-    from_ms, to_ms = _range(run.step, finding, watermark_ms)
+    from_ms, to_ms = _range(run.step, finding, inquiry.until_ms)
     return Evidence(
         step=run.step.id,
         question=run.step.question,

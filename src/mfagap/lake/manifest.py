@@ -91,9 +91,13 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that the lake holds as of one ``generation``; each write makes the next."""
+    """All that the lake holds as of one ``generation``; each write makes the next.
+
+    Batches through generation ``forgotten`` were dealt with, and are left out.
+    """
 
     generation: int = 0
+    forgotten: int = 0
     files: tuple[StoredFile, ...] = ()
     batches: tuple[Batch, ...] = ()
     dead_letters: tuple[DeadLetters, ...] = ()
@@ -121,6 +125,7 @@ def load(folder: Path) -> Manifest:
         batches = (Batch(**(each | {"slots": tuple(each["slots"])})) for each in data["batches"])
         return Manifest(
             generation=int(data["generation"]),
+            forgotten=int(data.get("forgotten", 0)),
             files=tuple(StoredFile(**each) for each in data["files"]),
             batches=tuple(batches),
             dead_letters=tuple(DeadLetters(**each) for each in data["dead_letters"]),

@@ -45,6 +45,8 @@ GROUP_FILES = 256
 CHUNK_BYTES = 8 * 1024 * 1024
 FEW = 20_000
 """With fewer rows, to look for what their projection computes twice takes longer than that does."""
+FEW_BYTES = FEW * 1000
+"""Of events as Okta writes them; a tenth of that, compressed."""
 
 FUTURE_MS = 10 * 60 * 1000
 """An event dated further past the wall clock moves neither NOW nor a watermark."""
@@ -140,7 +142,7 @@ class MemoryLake:
         self._relevant = relevant(event_types)
         try:
             for kind, group in _groups(deliveries, self._kind):
-                with watched(self.connection, sum(map(_size, group)), progress):
+                with watched(self.connection, sum(_bytes(d.path) for d in group), progress):
                     self._read(kind, group)
             self._release()
         except duckdb.Error as error:
@@ -220,14 +222,24 @@ class MemoryLake:
         To stage them first takes half as long again, where most of a log is not passed over.
         """
         (first,) = self._one("SELECT coalesce(max(rowid) + 1, 0) FROM events")
-        select = reading(files, kind, EVERY, self._columns - {"raw"})
+        select = reading(kind, EVERY, self._columns - {"raw"})
         kept = projection(f"({select})", self._columns, judged=True)
         try:
-            self.connection.execute(f"INSERT INTO events {kept}")
+            self._run(f"INSERT INTO events {kept}", files, few=_hold_few(files, kind))
         except _REFUSED:
             return False
         self._count(f"events WHERE rowid >= {first}")
         return True
+
+    def _run(self, sql: str, files: Sequence[str] = (), *, few: bool) -> None:
+        """Run ``sql``, whose parameter is ``$files`` where some are given, on few rows or many."""
+        (statement,) = parsed(sql)
+        left_out = "common_subexpressions" if few else ""
+        self.connection.execute(f"SET disabled_optimizers = '{left_out}'")
+        try:
+            self.connection.execute(statement, {"files": [*files]} if files else None)
+        finally:
+            self.connection.execute("RESET disabled_optimizers")
 
     def _spoiled(self) -> set[str]:
         """Return the names of the staged files with an event that cannot be used as it is."""
@@ -302,10 +314,9 @@ class MemoryLake:
         A list holds the event, since an empty list costs no room in the columns below it; the
         name of its file stands only beside an event that cannot be used.
         """
-        select = reading(files, kind, self._relevant, self._columns, normalized=normalized)
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT spoiled, event_ms, kept FROM ({select})"
-        )
+        select = reading(kind, self._relevant, self._columns, normalized=normalized)
+        staged = "CREATE OR REPLACE TEMP TABLE staged AS SELECT spoiled, event_ms, kept"
+        self._run(f"{staged} FROM ({select})", files, few=_hold_few(files, kind))
 
     def _keep(self) -> None:
         """Project what is staged onto ``events``, and count it."""
@@ -334,14 +345,8 @@ class MemoryLake:
 
     def _project(self, table: str) -> None:
         kept = projection(f"(SELECT kept FROM {table} WHERE len(kept) > 0)", self._columns)
-        (statement,) = parsed(f"INSERT INTO events {kept}")
         (count,) = self._one(f"SELECT count(*) FROM {table}")
-        left_out = "common_subexpressions" if count < FEW else ""
-        self.connection.execute(f"SET disabled_optimizers = '{left_out}'")
-        try:
-            self.connection.execute(statement)
-        finally:
-            self.connection.execute("RESET disabled_optimizers")
+        self._run(f"INSERT INTO events {kept}", few=count < FEW)
         self.connection.execute(f"DROP TABLE {table}")
 
     def _count(self, read: str) -> None:
@@ -407,7 +412,7 @@ def _groups(
         held = 0
         for delivery in alike:
             group.append(delivery)
-            held += _size(delivery)
+            held += _bytes(delivery.path)
             if held >= GROUP_BYTES or len(group) >= GROUP_FILES:
                 yield kind, group
                 group, held = [], 0
@@ -415,8 +420,14 @@ def _groups(
             yield kind, group
 
 
-def _size(delivery: Delivery) -> int:
+def _hold_few(files: Sequence[str], kind: Kind) -> bool:
+    """Tell whether ``files`` are so small that they hold few events."""
+    held = sum(_bytes(Path(file)) for file in files)
+    return held < (FEW_BYTES if kind.compression == "uncompressed" else FEW_BYTES // 10)
+
+
+def _bytes(path: Path) -> int:
     try:
-        return delivery.path.stat().st_size
+        return path.stat().st_size
     except OSError:
         return 0

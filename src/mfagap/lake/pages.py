@@ -9,21 +9,25 @@ import duckdb
 from mfagap.lake.statements import parsed, parser
 
 _LOOK = """
-SELECT json_array_length(content), list_max(json_extract_string(content, '$[*].published'))
-FROM read_text($file)"""
+SELECT CASE WHEN len(times) < $full THEN json_array_length(content) ELSE len(times) END,
+       list_max(times)
+FROM (SELECT content, json_extract_string(content, '$[*].published') AS times
+      FROM read_text($file))"""
+"""The text is parsed once, unless fewer events have a time than a full page has events."""
 
 
-def look(file: Path, body: bytes) -> tuple[int, str] | None:
+def look(file: Path, body: bytes, full: int) -> tuple[int, str] | None:
     """Return how many events a page has, and the latest ``published``; empty where none has one.
 
     None where it is no list.
 
-    DuckDB takes a fifth of the time that Python's parser takes. What it refuses may still be a
+    DuckDB takes a tenth of the time that Python's parser takes. What it refuses may still be a
     page, such as one with half a surrogate pair.
 
     Args:
         file: Holds ``body``.
         body: What was sent.
+        full: The number from which on it does not matter how many more there are.
 
     Raises:
         ValueError: It is no JSON.
@@ -31,7 +35,7 @@ def look(file: Path, body: bytes) -> tuple[int, str] | None:
     (statement,) = parsed(_LOOK)
     if body.lstrip()[:1] == b"[":
         try:
-            row = parser().cursor().execute(statement, {"file": str(file)}).fetchone()
+            row = parser().cursor().execute(statement, {"file": str(file), "full": full}).fetchone()
         except duckdb.Error:
             row = None
         if row is not None:

@@ -38,6 +38,7 @@ class Holdings:
 
     Attributes:
         generation: Of its last write.
+        forgotten: The last one whose batch it keeps no more, since the caller has dealt with it.
         events: Rows; copies of one event that differ are a row each.
         bytes: On the disk, dead letters aside.
         files: Parquet files.
@@ -49,6 +50,7 @@ class Holdings:
     """
 
     generation: int
+    forgotten: int
     events: int
     bytes: int
     files: int
@@ -115,9 +117,9 @@ class Lake:
                     rejects.add(Problem(remark, name, 0, used=False, text=""))
                 self._drop_known(memory.connection, write.before.files, rejects)
                 memory.count_cut()
-                first = relevant(event_types)
+                first = _types(memory.connection, "events", relevant(event_types))
                 files = _stored(write, memory.connection, (received_ms, wall_ms), first)
-                batch = _batch(memory, wall_ms, slot_ms, event_types)
+                batch = _batch(memory, wall_ms, slot_ms, first)
             batch = replace(
                 batch,
                 generation=write.generation,
@@ -131,6 +133,7 @@ class Lake:
             letters = DeadLetters(write.letters, received_ms, sum(batch.rejects.values()))
             after = replace(
                 before,
+                forgotten=max(before.forgotten, forget_through),
                 files=(*before.files, *files),
                 batches=(*(b for b in before.batches if b.generation > forget_through), batch),
                 dead_letters=(*before.dead_letters, *([letters] if rejects.counts else [])),
@@ -201,6 +204,7 @@ class Lake:
             days[name_of(file.day)] = days.get(name_of(file.day), 0) + file.rows
         return Holdings(
             generation=manifest.generation,
+            forgotten=manifest.forgotten,
             events=sum(file.rows for file in files),
             bytes=sum(file.bytes for file in files),
             files=len(files),
@@ -300,16 +304,21 @@ class Lake:
         rows, run = rows_of(paths), connection.execute
         try:
             if "*" not in event_types:
-                # Types by their names: which rows have them, the files tell without being read.
+                # Which rows have a type by its name, the files tell without being read.
                 asked = f"{condition} AND {relevant(event_types)}"
-                found = run(f"SELECT DISTINCT event_type FROM {rows} WHERE {asked}").fetchall()
-                names = ", ".join(quote(name) for (name,) in found)
-                condition += f" AND event_type IN ({names})" if found else " AND false"
+                condition += f" AND {_types(connection, rows, asked)}"
             wanted = columns_of(str(name) for (name, *_) in run("DESCRIBE events").fetchall())
             run(f"INSERT INTO events BY NAME SELECT {wanted} FROM {rows} WHERE {condition}")
             coalesce(connection, "events", Rejects())  # counted when they were stored
         except duckdb.Error as error:
             raise unreadable(self.folder, files, error) from error
+
+
+def _types(connection: duckdb.DuckDBPyConnection, rows: str, asked: str) -> str:
+    """Return ``asked`` as a condition on the names of the types that ``rows`` have of it."""
+    found = connection.execute(f"SELECT DISTINCT event_type FROM {rows} WHERE {asked}").fetchall()
+    names = ", ".join(quote(name) for (name,) in found)
+    return f"event_type IN ({names})" if found else "false"
 
 
 def _stored(
@@ -339,15 +348,15 @@ GROUP BY day, piece ORDER BY first""").fetchall()
     return files
 
 
-def _batch(memory: MemoryLake, wall_ms: int, slot_ms: int, event_types: Sequence[str]) -> Batch:
-    """Return what is new in ``events``."""
+def _batch(memory: MemoryLake, wall_ms: int, slot_ms: int, first: str) -> Batch:
+    """Return what is new in ``events``; ``first`` tells of which types the slots are."""
     run = memory.connection.execute
     limit = wall_ms + FUTURE_MS
     ((events, oldest, newest, future),) = run(f"""
 SELECT count(*), min(event_ms), max(event_ms) FILTER (event_ms <= {limit}),
        count(*) FILTER (event_ms > {limit})
 FROM events""").fetchall()
-    asked = f"FROM events WHERE {relevant(event_types)}"
+    asked = f"FROM events WHERE {first}"
     slots = run(f"SELECT DISTINCT floor(event_ms / {slot_ms})::BIGINT {asked} ORDER BY 1")
     return Batch(
         generation=0,

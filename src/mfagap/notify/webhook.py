@@ -101,9 +101,7 @@ def build(table: Table) -> Webhook:
     secret = table.secret("secret_variable") if "secret_variable" in table.values else None
     hook = _signed(checked(table.secret("url_variable"), table), secret)
     if hook is None:
-        raise SettingsError(
-            f"{table.where}: {table.name}.secret_variable: holds no whsec_… key in Base64"
-        )
+        raise table.off("secret_variable", "holds no whsec_… key in Base64")
     return hook
 
 

@@ -9,9 +9,10 @@ from mfagap.alerts import AlertStatus, Change, Cover, Deed, cover
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
 from mfagap.errors import SettingsError, UsageError
+from mfagap.investigate.run import UNRESOLVED
 from mfagap.model import Severity, VerdictWord
 from mfagap.notify.notice import Body, body, plain
-from mfagap.service.durable import exceptions
+from mfagap.service.durable import ALL_TIME, exceptions
 from mfagap.service.matters import RULE, SILENCE, let_in
 from mfagap.service.regressions import GAP
 from mfagap.service.run import notifier, wall_ms
@@ -21,8 +22,6 @@ from mfagap.state.database import FILE, Database, Row
 from mfagap.state.ledger import Ledger
 from mfagap.state.sessions import Session, Sessions
 from mfagap.state.suppressions import Suppressions
-
-ALL_TIME = (-(2**62), 2**62)
 
 STEPS = {
     "ack": ((AlertStatus.OPEN,), AlertStatus.ACKNOWLEDGED, "acknowledged"),
@@ -41,7 +40,10 @@ class Person:
 
 
 def listed(settings: Settings, *, everything: bool) -> list[Row]:
-    """Return the alerts that are not closed, or all; each with what hides it: ``suppressed_by``.
+    """Return the alerts that are not closed, or all.
+
+    Each with what hides it: ``suppressed_by``, and ``of_rule``, the alert of the policy rule that
+    counts all of its sessions, where none of them has a signal of abuse of its own.
 
     Raises:
         UsageError: There is no state.
@@ -50,10 +52,31 @@ def listed(settings: Settings, *, everything: bool) -> list[Row]:
     with opened(settings) as database:
         rows = Alerts(database).listed(everything=everything)
         hidden = covers(database, rows, wall_ms())
-        return [_listed(database, row, hidden.get(int(row["id"]))) for row in rows]
+        counted = _counted(database, rows)
+        return [
+            _listed(database, row, hidden.get(int(row["id"])))
+            | {"of_rule": counted.get(int(row["id"]))}
+            for row in rows
+        ]
 
 
-def _listed(database: Database, row: Row, covered: Cover | None) -> Row:
+def _counted(database: Database, rows: Iterable[Row]) -> dict[int, int]:
+    """Return the rule's alert that counts all sessions of an alert of ``rows``, by its number."""
+    rules: dict[tuple[str, str], int] = {}
+    for row in Alerts(database).beginning(RULE):
+        for session in _members(database, row):
+            rules[session.finding.detection, session.finding.uuid] = int(row["id"])
+    quiet = [row for row in rows if _is_of_users(row) and _verdict(row) not in UNRESOLVED]
+    found = Sessions(database).of_alerts(int(row["id"]) for row in quiet) if rules else {}
+    counted: dict[int, int] = {}
+    for number, sessions in found.items():
+        known = [rules.get((s.finding.detection, s.finding.uuid)) for s in sessions]
+        if None not in known:
+            counted[number] = max(rule for rule in known if rule is not None)
+    return counted
+
+
+def _listed(database: Database, row: Row, covered: Cover | None) -> dict[str, Any]:
     told = {**row, "rule": None, "suppressed_by": list(covered.suppressions) if covered else []}
     if row["dedup_key"].startswith(RULE):
         told["rule"] = row["dedup_key"]

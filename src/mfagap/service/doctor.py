@@ -1,6 +1,7 @@
 """Whether all is in order: each check passes, fails, or could not be made."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,15 +10,20 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 
-from mfagap.detect.customize import customize
-from mfagap.detect.evaluate import rfc3339
+from mfagap.detect.customize import customized
+from mfagap.detect.evaluate import evaluate, rfc3339
 from mfagap.detect.lint import problems
 from mfagap.detect.load import folders, load_all
+from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.engines.sandbox import Sandbox
 from mfagap.errors import MfagapError, SettingsError
+from mfagap.investigate.run import Inquiry, run_step
+from mfagap.lake.projection import named_in
 from mfagap.lake.store import Lake
-from mfagap.service.durable import WATCHED_MS
+from mfagap.model import Detection, Slot
+from mfagap.service.durable import WATCHED_MS, agree
 from mfagap.service.metrics import address_of
-from mfagap.service.run import least, notifier, okta_client, wall_ms
+from mfagap.service.run import NOW, lateness_s, least, notifier, okta_client, wall_ms
 from mfagap.service.tick import SILENT_MS
 from mfagap.service.watch import metrics_of, ping_of
 from mfagap.settings import Settings, Table
@@ -31,6 +37,12 @@ from mfagap.state.ledger import Ledger
 
 DAY_S = 86_400
 FREE_BYTES = 1 << 30
+VITAL = (
+    *("actor_id", "client_ip", "event_type", "outcome_result", "request_uri", "session_id"),
+    *("transaction_id", "user_agent"),
+)
+"""Columns that some of a day's events have wherever Okta's log comes whole."""
+
 CLOCK_S = 60
 """How far our clock may be from Okta's."""
 
@@ -64,6 +76,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _metrics(settings)
     yield _ping(settings)
     yield _disk(settings)
+    yield from _schedule(settings)
     yield from _lake(settings)
     yield from _state(settings)
 
@@ -80,11 +93,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
 def _detections(settings: Settings) -> Iterator[Check]:
     found = [str(problem) for folder in folders() for problem in problems(folder)]
     try:
-        detections = load_all()
-        for detection in detections:
-            customize(detection, settings.detections.get(detection.id, {}), settings.file)
-        unknown = settings.detections.keys() - {detection.id for detection in detections}
-        found += [f"{settings.file}: no detection {name!r}" for name in sorted(unknown)]
+        customized(load_all(), settings)
     except MfagapError as error:
         found.append(str(error))
     for problem in dict.fromkeys(found):
@@ -109,6 +118,26 @@ def _kept(settings: Settings) -> Iterator[Check]:
         yield Check(Outcome.OK, "keep_days", f"{settings.keep_days}: {why}")
 
 
+def _schedule(settings: Settings) -> Iterator[Check]:
+    """Check whether what happens in a slot can be settled by the time the next one is due."""
+    for name, table in settings.sources.items():
+        try:
+            late_s = lateness_s(table)
+        except SettingsError:
+            continue  # told of beside the source
+        slow = [d for d in load_all() if d.schedule_s < d.grace_s + late_s]
+        for detection in slow:
+            words = (
+                f"{detection.id} is meant to judge every {timedelta(seconds=detection.schedule_s)}"
+                f", and what {name} brings settles {timedelta(seconds=detection.grace_s + late_s)} "
+                "after it happened: alerts come that late, unless lateness_s is lowered"
+            )
+            yield Check(Outcome.FAIL, "schedule", words)
+        if not slow:
+            words = f"what {name} brings settles before a detection is to judge again"
+            yield Check(Outcome.OK, "schedule", words)
+
+
 def _source(name: str, table: Table) -> Iterator[Check]:
     subject = f"sources.{name}"
     try:
@@ -123,7 +152,7 @@ def _source(name: str, table: Table) -> Iterator[Check]:
             yield _objects(subject, build(table).client)
         else:
             known = ", ".join(("folder", "okta_api", *KINDS))
-            raise SettingsError(f"{table.where}: {table.name}.type is none of: {known}")
+            raise table.off("type", f"{table.text('type')!r} is none of: {known}")
     except MfagapError as error:
         yield Check(Outcome.FAIL, subject, str(error))
 
@@ -216,8 +245,50 @@ def _lake(settings: Settings) -> Iterator[Check]:
         with lake.read({"event_ms"}, ["*"], held.newest_ms, held.newest_ms + 1):
             span = f"{rfc3339(held.oldest_ms)} to {rfc3339(held.newest_ms)}"
             yield Check(Outcome.OK, "lake", f"{held.events:,} events, {span}")
+        newest_ms = min(held.newest_ms, wall_ms())
+        for detection in customized(load_all(), settings):
+            yield _columns(lake, detection, newest_ms)
     except MfagapError as error:
         yield Check(Outcome.FAIL, "lake", str(error))
+
+
+def _columns(lake: Lake, detection: Detection, newest_ms: int) -> Check:
+    """Check that the queries of ``detection`` run, and find what they cannot do without."""
+    subject, kinds = f"columns of {detection.id}", detection.event_types
+    asked = named_in(*detection.queries)
+    wanted = [name for name in VITAL if name in asked]
+    counts = ", ".join(f"count({name}) AS {name}" for name in wanted)
+    span = (newest_ms - DAY_S * 1000, newest_ms + 1)
+    with lake.read(asked, kinds, *span) as connection:
+        sql = f"SELECT count(*) AS n, {counts} FROM events"
+        (found,) = DuckDBEngine(connection).run(sql, {}, {})
+    with lake.read(asked, kinds, 0, 0) as connection:
+        failure = _fault(detection, Sandbox(connection))
+    absent = [name for name in wanted if found["n"] and not found[name]]
+    if failure is not None:
+        return Check(Outcome.FAIL, subject, failure)
+    if absent:
+        words = (
+            f"{', '.join(absent)}: in none of its {found['n']:,} events of the last day; does the "
+            "source leave out what docs/events.md names for them? Chains are then torn"
+        )
+        return Check(Outcome.FAIL, subject, words)
+    if not found["n"]:
+        return Check(Outcome.UNKNOWN, subject, "the last day has no event that it reads")
+    return Check(Outcome.OK, subject, f"all are there, in {found['n']:,} events of the last day")
+
+
+def _fault(detection: Detection, sandbox: Sandbox) -> str | None:
+    """Return why a query of ``detection`` does not run; None where all do."""
+    try:
+        evaluate(detection, sandbox, Slot(0, 0, 0))
+    except MfagapError as error:
+        return str(error)
+    if detection.runbook is None:
+        return None
+    inquiry = Inquiry(detection, detection.runbook, [], 0)
+    runs = (run_step(step, inquiry, sandbox, time.monotonic) for step in inquiry.runbook.steps)
+    return next((run.failure for run in runs if run.failure is not None), None)
 
 
 def _state(settings: Settings) -> Iterator[Check]:
@@ -228,7 +299,11 @@ def _state(settings: Settings) -> Iterator[Check]:
     try:
         with Database(settings.state) as database:
             damage = str(database.one("PRAGMA quick_check(1)"))
+            if damage == "ok":
+                agree(Lake(settings.state / "lake"), Ledger(database))
             rows = {str(row["name"]): row for row in Ledger(database).sources()}
+            last_ms = Ledger(database).fact(NOW) or 0
+            tallies = {d.id: Ledger(database).tally(d.id, d.grace_s * 1000) for d in load_all()}
             parked = sum(row["status"] == "parked" for row in Outbox(database).unsent())
     except MfagapError as error:
         yield Check(Outcome.FAIL, "state", str(error))
@@ -237,11 +312,35 @@ def _state(settings: Settings) -> Iterator[Check]:
         yield Check(Outcome.FAIL, "state", f"{damage}: put it back from a backup")
         return
     yield Check(Outcome.OK, "state", f"{settings.state / FILE}: whole")
+    if last_ms - wall_ms() > CLOCK_S * 1000:
+        words = f"behind the last run, which was as of {rfc3339(last_ms)}: let NTP set it"
+        yield Check(Outcome.FAIL, "clock and state", words)
+    yield _last_run(last_ms)
+    for detection, (due, missing) in tallies.items():
+        yield _ledger(detection, due, missing)
     for name in dict.fromkeys((*settings.sources, *rows)):
         yield _heard(name, rows.get(name), known=name in settings.sources)
     if parked:
         words = f"given up: {parked}; `mfagap notify list` tells why"
         yield Check(Outcome.FAIL, "notices", words)
+
+
+def _last_run(last_ms: int) -> Check:
+    words = f"as of {rfc3339(last_ms)}"
+    if wall_ms() - last_ms >= SILENT_MS:
+        return Check(Outcome.FAIL, "last run", f"{words}: does the timer, or `mfagap serve`, run?")
+    return Check(Outcome.OK, "last run", words)
+
+
+def _ledger(detection: str, due: int, missing: int) -> Check:
+    subject = f"ledger of {detection}"
+    if missing:
+        words = (
+            f"slots never judged, between others: {missing}; the next run fills them; "
+            "`mfagap ledger` tells where they are"
+        )
+        return Check(Outcome.FAIL, subject, words)
+    return Check(Outcome.OK, subject, f"no gap; slots to be judged again by and by: {due}")
 
 
 def _heard(name: str, row: Row | None, *, known: bool) -> Check:

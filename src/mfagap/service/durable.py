@@ -7,12 +7,13 @@ from typing import Any
 
 from mfagap.alerts import Suppression
 from mfagap.engines.duckdb import DuckDBEngine
+from mfagap.errors import StateError
 from mfagap.lake.store import Lake
 from mfagap.model import Detection
 from mfagap.settings import FLOOD_LIMIT
 from mfagap.state.alerts import Alerts, Outbox
 from mfagap.state.database import Database, Row
-from mfagap.state.ledger import SLOT_MS, Ledger, Reach
+from mfagap.state.ledger import SLOT_MS, Ledger, Reach, floor
 from mfagap.state.sessions import Sessions
 from mfagap.state.suppressions import Suppressions
 
@@ -21,6 +22,13 @@ WATCHED_MS = 30 * 24 * 3600 * 1000
 
 TAKEN_IN = "generation"
 """The fact that tells how far the lake's changes were taken in."""
+
+SEEN = "seen"
+AHEAD = "ahead"
+"""Facts that tell NOW of the last time, and when the lake's newest event was by then: what it had
+of later than that NOW was not seen yet."""
+
+ALL_TIME = (-(2**62), 2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +111,48 @@ def reach(detection: Detection) -> Reach:
     return Reach(before_s * 1000, after_s * 1000, detection.grace_s * 1000)
 
 
+def agree(lake: Lake, ledger: Ledger) -> None:
+    """See that the lake holds all that the state has taken in.
+
+    Raises:
+        StateError: It is from before, and what it lacks would never be read again.
+    """
+    known, held = ledger.fact(TAKEN_IN) or 0, lake.holdings().generation
+    if known > held:
+        raise StateError(
+            f"{lake.folder}: the lake is older than the state (write {held}, and the "
+            f"state knows {known}): put back both from one copy, or move both aside, and all is "
+            "read again"
+        )
+
+
 def take_in(workshop: Workshop, now_ms: int) -> None:
-    """Mark all that the lake's changes since the last time may change.
+    """Mark all that the lake's changes since the last time may change, and what has come true.
 
     The lake keeps what each of its changes touched until it was taken in, and all is marked in one
     transaction: a crash between the lake and the state loses nothing. What was received after NOW
-    is not seen yet, and so waits.
+    is not seen yet, and so waits. Where the state is from before changes that the lake keeps no
+    more, as after damage to its log, all is due.
     """
-    ledger = workshop.ledger
-    changes = workshop.lake.changes(ledger.fact(TAKEN_IN) or 0)
+    ledger, held = workshop.ledger, workshop.lake.holdings()
+    known = ledger.fact(TAKEN_IN) or 0
+    changes = workshop.lake.changes(known)
     batches = list(takewhile(lambda batch: batch.received_ms <= now_ms, changes))
-    if not batches:
-        return
-    touched = sorted({slot * SLOT_MS for batch in batches for slot in batch.slots})
-    keys = list(_keys(workshop, touched))
+    touched = {slot * SLOT_MS for batch in batches for slot in batch.slots}
+    keys = [*_keys(workshop, sorted(touched)), *(true := list(_come_true(workshop, now_ms)))]
+    for row in true:
+        touched |= {*range(floor(row["first_ms"]), row["last_ms"] + 1, SLOT_MS)}
     with workshop.database.change():
         for detection in workshop.detections:
-            ledger.spoil(detection.id, reach(detection), touched)
+            ledger.spoil(detection.id, reach(detection), sorted(touched))
             _touch(workshop, detection, keys, now_ms)
-        ledger.note(TAKEN_IN, max(batch.generation for batch in batches))
+            if known < held.forgotten:
+                ledger.forget(detection.id, ALL_TIME)
+                workshop.sessions.await_all(detection.id, now_ms - WATCHED_MS)
+        generations = (batch.generation for batch in batches)
+        ledger.note(TAKEN_IN, max([known, held.forgotten, *generations]))
+        ledger.note(SEEN, now_ms)
+        ledger.note(AHEAD, held.newest_ms or 0)
 
 
 def _touch(
@@ -141,12 +172,22 @@ def _touch(
             workshop.sessions.touch_address(row["client_ip"], span)
 
 
-def _keys(workshop: Workshop, touched: Sequence[int]) -> Iterable[dict[str, Any]]:
+def _come_true(workshop: Workshop, now_ms: int) -> Iterable[dict[str, Any]]:
+    """Yield whom the events concern that the lake had the last time, and that happened since."""
+    seen_ms, ahead_ms = (workshop.ledger.fact(name) or 0 for name in (SEEN, AHEAD))
+    if seen_ms < min(ahead_ms, now_ms):
+        slots = range(floor(seen_ms), min(ahead_ms, now_ms) + 1, SLOT_MS)
+        yield from _keys(workshop, slots, (seen_ms + 1, now_ms + 1))
+
+
+def _keys(
+    workshop: Workshop, touched: Sequence[int], within: tuple[int, int] = ALL_TIME
+) -> Iterable[dict[str, Any]]:
     """Yield whom, and which address, the events in the slots ``touched`` concern."""
     if not touched:
         return
     columns = {"actor_id", "target_id", "client_ip", "event_ms"}
-    span = (touched[0], touched[-1] + SLOT_MS)
+    span = (max(touched[0], within[0]), min(touched[-1] + SLOT_MS, within[1]))
     slots = ", ".join(str(from_ms // SLOT_MS) for from_ms in touched)
     with workshop.lake.read(columns, workshop.event_types, *span) as connection:
         yield from DuckDBEngine(connection).run(

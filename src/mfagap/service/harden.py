@@ -260,7 +260,7 @@ def _span(slot: Slot) -> tuple[int, int, int]:
 def _from_lake(request: scan.Request, wanted: scan.Wanted) -> Generator[Log]:
     """Judge the sign-ins that the lake holds, which `mfagap run` has filled."""
     settings, wall_ms = request.settings, time.time_ns() // 1_000_000
-    detections = scan.customized(request)
+    detections = scan.detections_of(request)
     lake = Lake(settings.state / "lake")
     holds = lake.holdings()
     if holds.oldest_ms is None or holds.newest_ms is None:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfagap.detect.customize import customize
+from mfagap.detect.customize import customized
 from mfagap.detect.evaluate import rfc3339
 from mfagap.detect.load import load_all
-from mfagap.errors import NotifyError, SettingsError, UsageError
+from mfagap.errors import NotifyError, SettingsError, StateError, UsageError
 from mfagap.lake.store import Lake
 from mfagap.model import Severity
 from mfagap.notify.notice import Body
@@ -27,7 +27,7 @@ from mfagap.service.collect import (
     Stopping,
     collect,
 )
-from mfagap.service.durable import Workshop
+from mfagap.service.durable import Workshop, agree
 from mfagap.service.tick import Ticked, tick
 from mfagap.settings import Settings, Table, environment
 from mfagap.sources.object_client import KINDS
@@ -37,6 +37,14 @@ from mfagap.state.ledger import floor
 
 if TYPE_CHECKING:
     from mfagap.okta.client import OktaClient
+
+OKTA_LATENESS_S = 300
+
+NOW = "now"
+"""The fact that tells as of when the last run was."""
+
+BACK_MS = 24 * 3600 * 1000
+"""How far behind the last run the clock may be, a little less."""
 
 ATTEMPTS = 12
 """How often a notice is sent before it is parked: for half a day."""
@@ -94,6 +102,37 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
+    """Return NOW of a run, which is never before that of the last one.
+
+    Else what was found since would be taken back, as what has not happened yet. Where the clock was
+    set back by less than a day, time stands still until it has caught up.
+
+    Args:
+        workshop: The state.
+        asked_ms: What a person asks for; None for the wall clock.
+
+    Raises:
+        UsageError: It is before the last run.
+        StateError: The clock is a day or more before the last run.
+    """
+    last_ms, now_ms = workshop.ledger.fact(NOW) or 0, wall_ms()
+    if asked_ms is not None:
+        if asked_ms < last_ms:
+            raise UsageError(
+                f"--now {rfc3339(asked_ms)} is before the last run, which was as of "
+                f"{rfc3339(last_ms)}: give a later one, or replay in another state folder"
+            )
+        return asked_ms
+    if last_ms - now_ms >= BACK_MS:
+        raise StateError(
+            f"the clock says {rfc3339(now_ms)}, and the last run was as of {rfc3339(last_ms)}: let "
+            "NTP set the clock; if it was wrong then, put back the state folder from a copy of "
+            "before, or move it aside, and all is read again"
+        )
+    return max(now_ms, last_ms)
+
+
 def check_sources(settings: Settings) -> None:
     """See that there is something to read: a run without a source is no all-clear.
 
@@ -113,12 +152,14 @@ def opened(settings: Settings) -> Generator[Workshop]:
 
     Raises:
         StateBusy: Another process is at work there.
-        StateError: It cannot be used.
-        LakeError: The lake cannot.
+        StateError: It cannot be used, or is not of one moment with the lake.
+        LakeError: The lake cannot be read.
         SettingsError: A detection's settings, or a route, are off.
     """
     with held(settings.state), Database(settings.state) as database:
-        yield workshop_of(settings, database)
+        workshop = workshop_of(settings, database)
+        agree(workshop.lake, workshop.ledger)
+        yield workshop
 
 
 def workshop_of(settings: Settings, database: Database) -> Workshop:
@@ -128,9 +169,7 @@ def workshop_of(settings: Settings, database: Database) -> Workshop:
         SettingsError: A detection's settings, or a route, are off.
         LakeError: The lake cannot be used.
     """
-    detections = [
-        customize(d, settings.detections.get(d.id, {}), settings.file) for d in load_all()
-    ]
+    detections = customized(load_all(), settings)
     routes = [(name, least(table)) for name, table in settings.routes.items()]
     lake = Lake(settings.state / "lake")
     names = list(settings.sources)
@@ -151,6 +190,8 @@ def run_once(
     """
     course = course or Course()
     times = [time.monotonic()]
+    with workshop.database.change():
+        workshop.ledger.note(NOW, now_ms)
     with ExitStack() as stack:
         found = list(sources(settings, stack, course.sleep))
         collected = collect(workshop, found, now_ms, course)
@@ -282,14 +323,24 @@ def sources(
         kind = table.text("type")
         if kind == "folder":
             table.only("path", "lateness_s")
-            yield Folder(name, str(table.path("path")), table.number("lateness_s", 0) * 1000)
+            yield Folder(name, str(table.path("path")), lateness_s(table) * 1000)
         elif kind == "okta_api":
             yield _okta(name, table, stack, sleep)
         elif kind in KINDS:
-            yield Objects(name, build(table), table.number("lateness_s", 0) * 1000)
+            yield Objects(name, build(table), lateness_s(table) * 1000)
         else:
             known = ", ".join(("folder", "okta_api", *KINDS))
-            raise SettingsError(f"{table.where}: {table.name}.type: {kind!r} is none of: {known}")
+            raise table.off("type", f"{kind!r} is none of: {known}")
+
+
+def lateness_s(table: Table) -> int:
+    """Return how late an event of a source may come.
+
+    Raises:
+        SettingsError: The setting is off.
+    """
+    okta = table.values.get("type") == "okta_api"
+    return table.number("lateness_s", OKTA_LATENESS_S if okta else 0)
 
 
 def _kind(package: str, table: Table) -> Any:
@@ -298,9 +349,9 @@ def _kind(package: str, table: Table) -> Any:
     try:
         found = import_module(name)
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}") from error
+        raise table.off("type", f"no kind {kind!r}") from error
     if not hasattr(found, "build"):  # a module that helps the kinds
-        raise SettingsError(f"{table.where}: {table.name}.type: no kind {kind!r}")
+        raise table.off("type", f"no kind {kind!r}")
     return found
 
 
@@ -311,9 +362,7 @@ def least(table: Table) -> int:
         return int(Severity[word.upper()])
     except KeyError as error:
         known = ", ".join(severity.word for severity in Severity)
-        raise SettingsError(
-            f"{table.where}: {table.name}.severity: {word!r} is none of: {known}"
-        ) from error
+        raise table.off("severity", f"{word!r} is none of: {known}") from error
 
 
 def _okta(name: str, table: Table, stack: ExitStack, sleep: Callable[[float], None]) -> Okta:
@@ -323,7 +372,7 @@ def _okta(name: str, table: Table, stack: ExitStack, sleep: Callable[[float], No
     api = OktaApi(
         okta_client(table, stack, sleep),
         backfill_days=table.number("backfill_days", 90),
-        lateness_s=table.number("lateness_s", 300),
+        lateness_s=lateness_s(table),
     )
     return Okta(name, api)
 
@@ -343,7 +392,7 @@ def okta_client(
     table.only("lateness_s", "backfill_days", "share_percent")
     share = table.number("share_percent", 50)
     if not 1 <= share <= 100:
-        raise SettingsError(f"{table.where}: {table.name}.share_percent: {share} is not 1 to 100")
+        raise table.off("share_percent", f"{share} is not 1 to 100")
     credentials = find(environment(), Path.home(), Path())
     http = stack.enter_context(open_http())
     return OktaClient(credentials, http, time.time, sleep, share=share / 100)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from mfagap import alerts
-from mfagap.detect.customize import customize
+from mfagap.detect.customize import customized
 from mfagap.detect.durations import seconds
 from mfagap.detect.evaluate import Engine, evaluate
 from mfagap.detect.load import load_all
 from mfagap.engines.sandbox import Sandbox
-from mfagap.errors import EngineError, NothingReadable, SettingsError, UsageError
+from mfagap.errors import EngineError, NothingReadable, UsageError
 from mfagap.investigate.lookup import starts_of
 from mfagap.investigate.run import Inquiry, investigate, raised
 from mfagap.lake.memory import MemoryLake
@@ -135,7 +135,7 @@ def judged(
     Raises:
         MfagapError: See ``scan``.
     """
-    detections = customized(request)
+    detections = detections_of(request)
     given_now = _given_now(request)
     wall_ms = time.time_ns() // 1_000_000
     outputs = [*request.outputs, *([request.rejects] if request.rejects else [])]
@@ -250,23 +250,17 @@ def _worst_first(
     return -finding.severity, place, -finding.start_ms, finding.uuid, finding.detection
 
 
-def customized(request: Request) -> list[Detection]:
+def detections_of(request: Request) -> list[Detection]:
     """Return the detections to run, with the changes of the settings.
 
     Raises:
         SettingsError: The settings name an unknown detection, list or column.
         ContentError: A detection is off.
     """
-    settings = request.settings
     detections = load_all(request.detections)
-    known = {detection.id for detection in detections}
-    for name in settings.detections:
-        if name not in known:
-            there = ", ".join(sorted(known))
-            raise SettingsError(f"{settings.file}: no detection {name!r}; there are: {there}")
     if request.investigated is None:  # then what only the runbook reads is not read either
         detections = [replace(detection, runbook=None) for detection in detections]
-    return [customize(d, settings.detections.get(d.id, {}), settings.file) for d in detections]
+    return customized(detections, request.settings)
 
 
 def _given_now(request: Request) -> int | None:

@@ -236,7 +236,9 @@ class _Work:
         before_s = max(detection.chain_s, *(step.before_s for step in detection.runbook.steps))
         from_ms = min(finding.start_ms for finding in findings) - before_s * 1000
         with self._events((from_ms, self.now_ms + 1)) as sandbox:
-            inquiry = Inquiry(detection, detection.runbook, findings, self.watermark_ms)
+            inquiry = Inquiry(
+                detection, detection.runbook, findings, self.watermark_ms, self.now_ms
+            )
             return investigate(
                 inquiry, sandbox, clock=clock, unresolved=unresolved, resolved=closed
             )

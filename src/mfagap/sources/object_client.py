@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mfagap.errors import AccessRefused, SettingsError, SourceError
+from mfagap.errors import AccessRefused, SourceError
 from mfagap.model import Delivery
 from mfagap.settings import Table
 
@@ -213,12 +213,12 @@ def connect(table: Table) -> Client:
         from obstore.exceptions import BaseError
     except ModuleNotFoundError as error:
         words = f"{table.text('type')!r} needs obstore: pip install 'mfagap[object-store]'"
-        raise _off(table, "type", words) from error
+        raise table.off("type", words) from error
     try:
         url, store = {"azure": _azure, "gcs": _gcs, "s3": _s3}[table.text("type")](table)
     except (BaseError, ValueError) as error:
         reason = str(error).partition(DEBUG)[0]
-        raise _off(table, "type", f"cannot be set up: {reason}") from None
+        raise table.off("type", f"cannot be set up: {reason}") from None
     return Client(url, store, _prefix(table))
 
 
@@ -283,7 +283,7 @@ def _azure(table: Table) -> "tuple[str, AzureStore]":
 def _name(table: Table, key: str) -> str:
     name = table.text(key)
     if not re.fullmatch("[A-Za-z0-9$][A-Za-z0-9._-]*", name):
-        raise _off(table, key, f"{name!r} is no name; it has no scheme, / or prefix")
+        raise table.off(key, f"{name!r} is no name; it has no scheme, / or prefix")
     return name
 
 
@@ -291,7 +291,7 @@ def _prefix(table: Table) -> str:
     prefix = table.text("prefix", "").removesuffix("/")
     if prefix and not {"", ".", ".."}.isdisjoint(prefix.split("/")):
         words = "names whole folders, as in 'okta/logs', without / before them, '//', '.' or '..'"
-        raise _off(table, "prefix", f"{prefix!r}: {words}")
+        raise table.off("prefix", f"{prefix!r}: {words}")
     return prefix
 
 
@@ -299,7 +299,7 @@ def _endpoint(table: Table) -> str:
     endpoint = table.text("endpoint", "")
     parts = urlsplit(endpoint)
     if endpoint and not (parts.scheme in ("https", "http") and parts.hostname):
-        raise _off(table, "endpoint", f"{endpoint!r} is no URL that begins with https://")
+        raise table.off("endpoint", f"{endpoint!r} is no URL that begins with https://")
     return endpoint
 
 
@@ -315,7 +315,3 @@ def _client(endpoint: str) -> "ClientConfig":
 
 def _retry() -> "RetryConfig":
     return {"max_retries": RETRIES, "retry_timeout": RETRY_FOR}
-
-
-def _off(table: Table, key: str, words: str) -> SettingsError:
-    return SettingsError(f"{table.where}: {table.name}.{key}: {words}")

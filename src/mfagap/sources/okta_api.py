@@ -75,7 +75,7 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """How many events a page has, and when the newest happened; 0 where none says so."""
+    """How many events a page has, as far as it matters, and when the newest happened, or 0."""
 
     events: int
     newest_ms: int
@@ -127,7 +127,7 @@ class OktaApi:
         for _ in range(limit_pages):
             answer, position, note = self._ask(position)
             delivery = _write(answer, folder)
-            found = _look(answer, delivery.path)
+            found = _look(answer, delivery.path, self._limit)
             caught_up = position.mode == "poll" and found.events < self._limit
             asked = position
             position, complete_until_ms = self._after(asked, answer, found, now_ms)
@@ -222,9 +222,9 @@ def _from_text(cursor: str) -> _Position:
     return position
 
 
-def _look(answer: Answer, file: Path) -> _Found:
+def _look(answer: Answer, file: Path, full: int) -> _Found:
     try:
-        seen = look(file, answer.body)
+        seen = look(file, answer.body, full)
     except ValueError as error:
         raise SourceError("Okta's answer is no JSON") from error
     if seen is None:

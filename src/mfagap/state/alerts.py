@@ -36,6 +36,13 @@ class Alerts:
         )
         return frozenset(str(row["dedup_key"]) for row in rows)
 
+    def beginning(self, prefix: str) -> list[Row]:
+        """Return the alerts whose dedup keys begin with ``prefix``."""
+        return self._database.rows(
+            "SELECT * FROM alerts WHERE substr(dedup_key, 1, ?) = ? ORDER BY id",
+            (len(prefix), prefix),
+        )
+
     def members(self, alert: int) -> frozenset[str]:
         """Return the ``uuid`` of each finding of ``alert``."""
         rows = self._database.rows("SELECT uuid FROM members WHERE alert = ?", (alert,))

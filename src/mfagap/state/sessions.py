@@ -151,6 +151,13 @@ ON CONFLICT (detection, uuid) DO UPDATE SET
             "UPDATE sessions SET due = 1 WHERE detection = ? AND dedup_key = ?", (detection, key)
         )
 
+    def await_all(self, detection: str, from_ms: int) -> None:
+        """Make due every session that began at or after ``from_ms``."""
+        self._database.run(
+            "UPDATE sessions SET due = 1 WHERE detection = ? AND start_ms >= ?",
+            (detection, from_ms),
+        )
+
     def due(self, detection: str, watermark_ms: int) -> list[Session]:
         """Return the sessions that wait for the runbook, or whose follow-up is due."""
         return self._where(
