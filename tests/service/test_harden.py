@@ -129,8 +129,8 @@ def test_the_settings_of_the_detection_count(tmp_path: Path, demo: tuple[Path, P
     clients = [{"pattern": "%chrome/131.%", "kind": "library"}]
     table = Table("my.toml:1", name, {"lists": {"clients": clients}})
     configured = Settings(state=tmp_path, detections={harden.DETECTION: table})
-    for settings, kind in ((Settings(state=tmp_path), None), (configured, "library")):
-        told = found(tmp_path, demo[0], settings=settings)
+    for given, kind in ((Settings(state=tmp_path), None), (configured, "library")):
+        told = found(tmp_path, demo[0], settings=given)
         browsers = [each for each in told.inventory if "Chrome/131." in (each.user_agent or "")]
         assert {each.client_kind for each in browsers} == {kind}
 
