@@ -1,6 +1,7 @@
 """``run`` and ``serve``: tick by tick, on a state folder that one process holds."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -159,11 +160,27 @@ def opened(settings: Settings) -> Generator[Workshop]:
     detections = customized(load_all(), settings)
     routes = [(name, least(table)) for name, table in settings.routes.items()]
     with held(settings.state), Database(settings.state) as database:
-        lake = Lake(settings.state / "lake")
-        names = list(settings.sources)
-        workshop = Workshop(lake, database, detections, routes, names, settings.flood_limit)
+        scratch = _cleared(settings.state / "scratch")
+        lake = Lake(settings.state / "lake", scratch=scratch)
+        names, limit = list(settings.sources), settings.flood_limit
+        workshop = Workshop(lake, database, detections, routes, names, limit, scratch)
         agree(lake, workshop.ledger)
         yield workshop
+
+
+def _cleared(scratch: Path) -> Path:
+    """Make ``scratch`` anew: a process that was killed leaves there what it read.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    try:
+        if scratch.exists():
+            shutil.rmtree(scratch)
+        scratch.mkdir(mode=0o700)
+    except OSError as error:
+        raise StateError(f"{scratch}: cannot be written: {error.strerror}") from error
+    return scratch
 
 
 def run_once(
