@@ -321,7 +321,10 @@ def _state(settings: Settings) -> Iterator[Check]:
     for name in dict.fromkeys((*settings.sources, *rows)):
         yield _heard(name, rows.get(name), known=name in settings.sources)
     if parked:
-        words = f"given up: {parked}; `mfagap notify list` tells why"
+        words = (
+            f"given up: {parked}; `mfagap notify list` tells why, and `mfagap notify retry` has "
+            "them sent again"
+        )
         yield Check(Outcome.FAIL, "notices", words)
 
 
