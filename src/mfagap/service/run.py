@@ -44,8 +44,8 @@ OKTA_LATENESS_S = 300
 NOW = "now"
 """The fact that tells as of when the last run was."""
 
-BACK_MS = 24 * 3600 * 1000
-"""How far behind the last run the clock may be, a little less."""
+BACK_MS = 3600 * 1000
+"""So far behind the last run the clock may not be: what comes meanwhile may be unseen so long."""
 
 ATTEMPTS = 12
 """How often a notice is sent before it is parked: for half a day."""
@@ -107,7 +107,7 @@ def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
     """Return NOW of a run, which is never before that of the last one.
 
     Else what was found since would be taken back, as what has not happened yet. Where the clock was
-    set back by less than a day, time stands still until it has caught up.
+    set back by less than an hour, time stands still until it has caught up.
 
     Args:
         workshop: The state.
@@ -115,7 +115,7 @@ def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
 
     Raises:
         UsageError: It is before the last run.
-        StateError: The clock is a day or more before the last run.
+        StateError: The clock is an hour or more before the last run.
     """
     last_ms, now_ms = workshop.ledger.fact(NOW) or 0, wall_ms()
     if asked_ms is not None:
