@@ -9,6 +9,8 @@ from tests.notify.receivers import Receiver
 from tests.notify.syslog_receivers import datagrams
 from tests.report.ocsf_schema import validated_events
 
+from mfagap.state.database import Database
+
 BROKEN = '\n[routes.soc]\ntype = "webhook"\nurl_variable = "NO_SUCH_URL"\nseverity = "high"\n'
 
 
@@ -142,3 +144,12 @@ def test_what_waits(run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert head.split() == ["NOTICE", "ALERT", "ROUTE", "STATUS", "TRIED", "WHY"]
     assert row.split(maxsplit=5)[1:5] == ["6", "soc", "waiting", "1"]
     assert row.endswith("the environment variable 'NO_SUCH_URL' is not set")
+    with Database(config.parent / "state") as database, database.change():
+        database.run("UPDATE outbox SET status = 'parked', attempts = 12 WHERE route = 'soc'")
+    assert "given up: 1; " in run("doctor", "--config", config).out
+    for words, count in (((), 1), (("--route", "log"), 0)):
+        done = run("notify", "retry", *words, "--config", config)
+        assert done == Done(0, "", f"notices that the next run sends: {count}\n")
+    _, row = run(*listing).out.splitlines()
+    assert row.split(maxsplit=5)[3:5] == ["waiting", "0"]
+    assert run("notify", "retry", "--route", "absent", "--config", config).code == 2

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -66,6 +67,7 @@ def countdown(left: int) -> None:
 
 def main() -> None:
     folder, action = Path(sys.argv[1]), sys.argv[2]
+    tempfile.tempdir = str(folder)  # what is killed leaves its scratch there
     for number in count(1):
         own = folder / str(number)
         shutil.copytree(folder / "lake", own / "lake")

@@ -91,6 +91,14 @@ def test_batches_stay_until_they_are_forgotten(tmp_path: Path) -> None:
     assert lake.changes(1) == (second,)
     third = append(lake, delivered(tmp_path, [start("c")]), forget_through=2)
     assert lake.changes(0) == (third,)
+    assert lake.holdings().forgotten == 2
+    append(lake, delivered(tmp_path, [start("d")]), forget_through=1)
+    assert lake.holdings().forgotten == 2
+    file = lake.folder / "manifest.json"
+    text = file.read_text()
+    file.write_text(text.replace('"forgotten":2,', ""))  # as an earlier mfagap wrote it
+    assert "forgotten" not in file.read_text()
+    assert (lake.holdings().forgotten, lake.holdings().events) == (0, 4)
 
 
 def test_a_window_has_its_times_types_columns_and_moment(tmp_path: Path) -> None:

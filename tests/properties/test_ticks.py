@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,11 @@ from tests.conftest import FIGURE
 from tests.properties.orgs import BEGIN, END_S, REPEATABLE, STORIES, Org, SignIn, log_event, orgs
 from tests.service.workshops import Bench, bench, excepted, scanned
 
-from mfagap.detect.evaluate import rfc3339
 from mfagap.model import VerdictWord
 from mfagap.service import casebook
 from mfagap.settings import Settings
 
-END_MS = round(BEGIN.timestamp() * 1000) + END_S * 1000
-AFTER_MS = END_MS + 900_000
+AFTER_MS = round(BEGIN.timestamp() * 1000) + (END_S + 1800) * 1000
 """Later than any event."""
 EXCEPTED = "00uada"
 ABUSE = VerdictWord.TRUE_POSITIVE
@@ -60,7 +59,9 @@ def _ticked(org: Org, parts: Sequence[Sequence[int]], lateness_s: int) -> int:
 
     Once the source's lateness has passed, the log is complete up to where the scan ends.
     """
-    events = [*org.events, log_event("event", "late", END_S + lateness_s, eventType="x")]
+    newest = max(event["published"] for event in org.events)
+    end_s = (datetime.fromisoformat(newest) - BEGIN).total_seconds()
+    events = [*org.events, log_event("event", "late", end_s + lateness_s, eventType="x")]
     with (
         tempfile.TemporaryDirectory() as name,
         bench(Path(name), [("log", 0)], lateness_ms=lateness_s * 1000) as work,
@@ -69,7 +70,7 @@ def _ticked(org: Org, parts: Sequence[Sequence[int]], lateness_s: int) -> int:
         for number, part in enumerate((*parts, [len(events) - 1])):
             work.drop(f"{number}.ndjson", [events[place] for place in part])
             work.tick(AFTER_MS + number * 60_000)
-        findings, alerts = scanned(Path(name), rfc3339(END_MS))
+        findings, alerts = scanned(Path(name), newest)
         assert work.findings == findings
         assert work.alerts == alerts
         abused = {uuid for uuid, found in findings.items() if found[1] is ABUSE}

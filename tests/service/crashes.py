@@ -192,6 +192,7 @@ def held(folder: Path) -> dict[str, Any]:
     lines = (folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     told["notices"] = [json.loads(line) for line in lines]
     parts = [path for path in configured.state.rglob("*") if path.name.endswith(".part")]
+    parts += (configured.state / "scratch").iterdir()
     told["left over"] = [str(path) for path in parts]
     return told
 

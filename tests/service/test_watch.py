@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.detect.shipped import ID
 from tests.fake_okta.faults import Fault
 from tests.fake_okta.server import TOKEN, FakeOkta
 from tests.notify.receivers import Receiver
@@ -228,6 +229,7 @@ def test_a_notice_that_is_not_taken_waits_longer_each_time_and_is_parked(
             3,
             "sources.o.token: unknown; known is: type, lateness_s, backfill_days, share_percent",
         ),
+        ("\n[detections.x]\n", 2, f"no detection 'x'; there are: {ID}"),
         (
             '[routes.r]\ntype = "file"\nseverity = "loud"\n',
             3,

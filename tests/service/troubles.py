@@ -41,7 +41,6 @@ NUMBER = 1
 """The tick that meets trouble, on the state that the one before it has left."""
 EVERY = 4
 """Of the writes, so many fall to each at which the disk becomes full."""
-HOUR_MS = 3_600_000
 
 Telling = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -183,11 +182,11 @@ class Scenes:
         file.write_bytes(data)
         return self.met("corrupt Parquet file", folder, said)
 
-    def clock(self, hours: int) -> Met:
+    def clock(self, minutes: int) -> Met:
         """The clock is set back, and then right."""
-        folder = self.copied(f"clock-{hours}")
-        said = attempted(lambda: at(folder, AFTER_MS - hours * HOUR_MS))
-        return self.met(f"clock set back by {hours} hours", folder, said, essence)
+        folder = self.copied(f"clock-{minutes}")
+        said = attempted(lambda: at(folder, AFTER_MS - minutes * 60_000))
+        return self.met(f"clock set back by {minutes} minutes", folder, said, essence)
 
     def two_at_once(self) -> Met:
         folder = self.copied("two")
@@ -261,8 +260,8 @@ def main(folder: Path, url: str) -> None:
         *scenes.full_disk(),
         scenes.read_only(),
         scenes.corrupt_parquet(),
-        scenes.clock(2),
-        scenes.clock(72),
+        scenes.clock(59),
+        scenes.clock(60),
         scenes.two_at_once(),
         scenes.older_lake(),
         *scenes.torn_log(),

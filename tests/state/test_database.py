@@ -4,10 +4,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.conftest import FIGURE
 
 from mfagap.errors import StateBusy, StateError
 from mfagap.state.database import FILE, Database, held
@@ -96,7 +98,10 @@ def test_what_sqlite_refuses_names_the_file(tmp_path: Path, sql: str) -> None:
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_an_older_state_is_migrated_and_keeps_what_it_holds(tmp_path: Path, version: int) -> None:
+def test_an_older_state_is_migrated_and_keeps_what_it_holds(
+    tmp_path: Path, version: int, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(FIGURE, f"from version {version} of {len(MIGRATIONS)}")
     with closing(sqlite3.connect(tmp_path / FILE)) as opened, opened:
         for statement in (one for statements in MIGRATIONS[:version] for one in statements):
             opened.execute(statement)

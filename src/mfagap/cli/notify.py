@@ -38,6 +38,16 @@ def add_to(commands: Any) -> None:
     )
     _config(preview)
     preview.set_defaults(run=run_preview)
+    again = actions.add_parser(
+        "retry",
+        allow_abbrev=False,
+        help="have those that wait, or were parked, sent by the next run",
+        description="Have the next run send the notices that wait or were parked, and try each as "
+        "often as a new one.",
+    )
+    again.add_argument("--route", metavar="ROUTE", help="those of this route alone")
+    _config(again)
+    again.set_defaults(run=run_retry)
     testing = actions.add_parser(
         "test",
         allow_abbrev=False,
@@ -103,6 +113,21 @@ def run_preview(arguments: argparse.Namespace) -> int:
         text = casebook.preview(loaded, arguments.alert, arguments.route)
     for line in text.splitlines():
         show(line)
+    return 0
+
+
+def run_retry(arguments: argparse.Namespace) -> int:
+    """Have notices sent again.
+
+    Raises:
+        SettingsError: There is no such route.
+        MfagapError: See ``errors``.
+    """
+    from mfagap import settings
+    from mfagap.service import casebook
+
+    count = casebook.retry(settings.load(arguments.config), arguments.route)
+    show(f"notices that the next run sends: {count}", err=True)
     return 0
 
 

@@ -74,15 +74,22 @@ class MemoryLake:
         rejects: Where problems are counted and kept.
         wall_ms: The wall clock, for the guard against future dates.
         columns: Of ``events``, that somebody will ask for. Reading the others costs time.
+        scratch: A folder for what exceeds the memory; None for the system's.
     """
 
-    def __init__(self, rejects: Rejects, wall_ms: int, columns: Collection[str] = COLUMNS) -> None:
+    def __init__(
+        self,
+        rejects: Rejects,
+        wall_ms: int,
+        columns: Collection[str] = COLUMNS,
+        scratch: Path | None = None,
+    ) -> None:
         """See the class."""
         self._columns = ALWAYS.union(columns)
         self._rejects = rejects
         self._wall_ms = wall_ms
         self._normalizer = Normalizer(rejects, self)
-        self._scratch = tempfile.TemporaryDirectory(prefix="mfagap-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="mfagap-", dir=scratch)
         self._links: dict[str, int] = {}
         self._held = 0
         self.totals = Totals()

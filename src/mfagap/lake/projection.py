@@ -247,7 +247,7 @@ def _shown(paths: Sequence[Path]) -> str:
     """Return the SQL condition that what was read shows every object to be one, and the targets.
 
     A value below it shows that; of what is not shown, the type is asked, which takes as long as to
-    read all values.
+    read all values. What is often empty is spelled ``{}``, or is a text that says as little.
     """
     if _FIRST_TARGET not in paths or TARGET not in paths:
         return "false"

@@ -17,7 +17,7 @@ from mfagap.lake.change import Change, change, name_of
 from mfagap.lake.coalesce import coalesce, drop_known
 from mfagap.lake.database import create_events, database
 from mfagap.lake.fields import STORED
-from mfagap.lake.manifest import Batch, DeadLetters, StoredFile, load
+from mfagap.lake.manifest import Batch, DeadLetters, Manifest, StoredFile, load
 from mfagap.lake.memory import FUTURE_MS, MemoryLake, relevant
 from mfagap.lake.parquet import FILE_ROWS, columns_of, present, rows_of, set_aside, unreadable
 from mfagap.lake.projection import ALWAYS, DAY_MS, quote
@@ -67,17 +67,19 @@ class Lake:
     Args:
         folder: Made at the first write.
         grace_ms: How long files that were replaced are kept for readers.
+        scratch: A folder for what is not kept; None for the system's.
 
     Raises:
         LakeError: The folder has a name that DuckDB would take for a pattern.
     """
 
-    def __init__(self, folder: Path, grace_ms: int = GRACE_MS) -> None:
+    def __init__(self, folder: Path, grace_ms: int = GRACE_MS, scratch: Path | None = None) -> None:
         """See the class."""
         self.folder = folder.absolute()
         if glob.has_magic(str(self.folder)):
             raise LakeError(f"{self.folder}: the lake's path must have none of * ? [")
         self._grace_ms = grace_ms
+        self._scratch = scratch
         self._swept = False
 
     def append(
@@ -109,7 +111,10 @@ class Lake:
             OutputError: Rejects cannot be written.
         """
         with self._change() as write:
-            with write.rejects() as rejects, MemoryLake(rejects, wall_ms, STORED) as memory:
+            with (
+                write.rejects() as rejects,
+                MemoryLake(rejects, wall_ms, STORED, self._scratch) as memory,
+            ):
                 # One core is enough for any log, and each thread takes memory of its own.
                 memory.connection.execute("SET threads = 1")
                 memory.read(deliveries, ["*"])
@@ -129,15 +134,7 @@ class Lake:
             )
             if not files and not rejects.counts:
                 return replace(batch, generation=write.before.generation)
-            before = write.before
-            letters = DeadLetters(write.letters, received_ms, sum(batch.rejects.values()))
-            after = replace(
-                before,
-                forgotten=max(before.forgotten, forget_through),
-                files=(*before.files, *files),
-                batches=(*(b for b in before.batches if b.generation > forget_through), batch),
-                dead_letters=(*before.dead_letters, *([letters] if rejects.counts else [])),
-            )
+            after = _grown(write, files, batch, forget_through)
             write.commit(after, wall_ms, self._grace_ms)
         return batch
 
@@ -167,7 +164,7 @@ class Lake:
         condition = f"event_ms >= {from_ms} AND event_ms < {to_ms}"
         if received_until_ms is not None:
             condition += f" AND received_ms <= {received_until_ms}"
-        with tempfile.TemporaryDirectory(prefix="mfagap-") as scratch, database(scratch) as opened:
+        with self._database() as opened:
             create_events(opened, ALWAYS | columns)
             for attempt in range(1, ATTEMPTS + 1):
                 manifest = load(self.folder)
@@ -259,6 +256,14 @@ class Lake:
         return sum(file.rows for file in before.files) - sum(file.rows for file in kept)
 
     @contextmanager
+    def _database(self) -> Generator[duckdb.DuckDBPyConnection]:
+        with (
+            tempfile.TemporaryDirectory(prefix="mfagap-", dir=self._scratch) as scratch,
+            database(scratch) as opened,
+        ):
+            yield opened
+
+    @contextmanager
     def _change(self) -> Generator[Change]:
         with change(self.folder, sweep=not self._swept) as write:
             self._swept = True
@@ -266,7 +271,7 @@ class Lake:
 
     def _merged(self, write: Change, files: Sequence[StoredFile]) -> StoredFile:
         """Write the rows of ``files``, all of one day, as one."""
-        with tempfile.TemporaryDirectory(prefix="mfagap-") as scratch, database(scratch) as opened:
+        with self._database() as opened:
             rows = rows_of(present(self.folder, files))
             try:
                 made = write.store(opened, f"SELECT * FROM {rows}", files[0].day)
@@ -346,6 +351,23 @@ GROUP BY day, piece ORDER BY first""").fetchall()
         select = f"SELECT * FROM events WHERE event_ms >= {begin}{until}"
         files.append(write.store(connection, select, number, first))
     return files
+
+
+def _grown(
+    write: Change, files: Sequence[StoredFile], batch: Batch, forget_through: int
+) -> Manifest:
+    """Return the manifest after ``write`` has added ``files`` and what ``batch`` tells."""
+    before, letters = write.before, list[DeadLetters]()
+    if batch.rejects or batch.mended:
+        count = sum(batch.rejects.values())
+        letters = [DeadLetters(write.letters, batch.received_ms, count)]
+    return replace(
+        before,
+        forgotten=max(before.forgotten, forget_through),
+        files=(*before.files, *files),
+        batches=(*(b for b in before.batches if b.generation > forget_through), batch),
+        dead_letters=(*before.dead_letters, *letters),
+    )
 
 
 def _batch(memory: MemoryLake, wall_ms: int, slot_ms: int, first: str) -> Batch:

@@ -16,7 +16,7 @@ from mfagap.service.durable import ALL_TIME, exceptions
 from mfagap.service.matters import RULE, SILENCE, let_in
 from mfagap.service.regressions import GAP
 from mfagap.service.run import notifier, wall_ms
-from mfagap.settings import Settings
+from mfagap.settings import Settings, Table
 from mfagap.state.alerts import Alerts, Outbox
 from mfagap.state.database import FILE, Database, Row
 from mfagap.state.ledger import Ledger
@@ -254,10 +254,14 @@ def preview(settings: Settings, alert: int, route: str) -> str:
 
 
 def _route(settings: Settings, route: str) -> Any:
+    return notifier(_table(settings, route))
+
+
+def _table(settings: Settings, route: str) -> Table:
     if route not in settings.routes:
         known = ", ".join(settings.routes) or "none"
         raise SettingsError(f"{settings.file}: no route {route!r}; there are: {known}")
-    return notifier(settings.routes[route])
+    return settings.routes[route]
 
 
 def _is_of_users(row: Row) -> bool:
@@ -289,6 +293,20 @@ def unsent(settings: Settings) -> list[Row]:
     """
     with opened(settings) as database:
         return Outbox(database).unsent()
+
+
+def retry(settings: Settings, route: str | None) -> int:
+    """Have the next run send what waits or was parked; return how many notices that are.
+
+    Raises:
+        SettingsError: There is no such route.
+        UsageError: There is no state.
+        StateError: The state cannot be written.
+    """
+    if route is not None:
+        _table(settings, route)
+    with opened(settings) as database, database.change():
+        return Outbox(database).retry(wall_ms(), route)
 
 
 def ledger(settings: Settings) -> Iterator[str]:

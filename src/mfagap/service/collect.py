@@ -157,7 +157,7 @@ def collect(
         for source in sources:
             workshop.ledger.meet(source.name, now_ms)
     for source in sources:
-        with tempfile.TemporaryDirectory(prefix="mfagap-") as folder:
+        with tempfile.TemporaryDirectory(prefix="mfagap-", dir=workshop.scratch) as folder:
             try:
                 source.collect(Intake(workshop, now_ms, Path(folder), told, course or Course()))
             except OUR_SIDE:

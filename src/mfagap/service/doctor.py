@@ -257,11 +257,10 @@ def _columns(lake: Lake, detection: Detection, newest_ms: int) -> Check:
     subject, kinds = f"columns of {detection.id}", detection.event_types
     asked = named_in(*detection.queries)
     wanted = [name for name in VITAL if name in asked]
-    counts = ", ".join(f"count({name}) AS {name}" for name in wanted)
+    counts = ", ".join(("count(*) AS n", *(f"count({name}) AS {name}" for name in wanted)))
     span = (newest_ms - DAY_S * 1000, newest_ms + 1)
     with lake.read(asked, kinds, *span) as connection:
-        sql = f"SELECT count(*) AS n, {counts} FROM events"
-        (found,) = DuckDBEngine(connection).run(sql, {}, {})
+        (found,) = DuckDBEngine(connection).run(f"SELECT {counts} FROM events", {}, {})
     with lake.read(asked, kinds, 0, 0) as connection:
         failure = _fault(detection, Sandbox(connection))
     absent = [name for name in wanted if found["n"] and not found[name]]
@@ -321,7 +320,10 @@ def _state(settings: Settings) -> Iterator[Check]:
     for name in dict.fromkeys((*settings.sources, *rows)):
         yield _heard(name, rows.get(name), known=name in settings.sources)
     if parked:
-        words = f"given up: {parked}; `mfagap notify list` tells why"
+        words = (
+            f"given up: {parked}; `mfagap notify list` tells why, and `mfagap notify retry` has "
+            "them sent again"
+        )
         yield Check(Outcome.FAIL, "notices", words)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from mfagap.alerts import Suppression
@@ -42,6 +43,7 @@ class Workshop:
         routes: Names of notification routes, each with the least severity that it is told of.
         sources: Names of the sources that are read; None for all that are on file.
         flood_limit: Sessions that one policy rule may let in within 24 hours.
+        scratch: A folder for what is not kept; None for the system's.
     """
 
     lake: Lake
@@ -50,6 +52,7 @@ class Workshop:
     routes: Sequence[tuple[str, int]] = ()
     sources: Collection[str] | None = None
     flood_limit: int = FLOOD_LIMIT
+    scratch: Path | None = None
 
     @property
     def ledger(self) -> Ledger:

@@ -1,6 +1,7 @@
 """``run`` and ``serve``: tick by tick, on a state folder that one process holds."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -43,8 +44,8 @@ OKTA_LATENESS_S = 300
 NOW = "now"
 """The fact that tells as of when the last run was."""
 
-BACK_MS = 24 * 3600 * 1000
-"""How far behind the last run the clock may be, a little less."""
+BACK_MS = 3600 * 1000
+"""So far behind the last run the clock may not be: what comes meanwhile may be unseen so long."""
 
 ATTEMPTS = 12
 """How often a notice is sent before it is parked: for half a day."""
@@ -106,7 +107,7 @@ def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
     """Return NOW of a run, which is never before that of the last one.
 
     Else what was found since would be taken back, as what has not happened yet. Where the clock was
-    set back by less than a day, time stands still until it has caught up.
+    set back by less than an hour, time stands still until it has caught up.
 
     Args:
         workshop: The state.
@@ -114,7 +115,7 @@ def moment(workshop: Workshop, asked_ms: int | None = None) -> int:
 
     Raises:
         UsageError: It is before the last run.
-        StateError: The clock is a day or more before the last run.
+        StateError: The clock is an hour or more before the last run.
     """
     last_ms, now_ms = workshop.ledger.fact(NOW) or 0, wall_ms()
     if asked_ms is not None:
@@ -157,13 +158,18 @@ def opened(settings: Settings) -> Generator[Workshop]:
         SettingsError: A detection's settings, or a route, are off.
     """
     with held(settings.state), Database(settings.state) as database:
-        workshop = workshop_of(settings, database)
+        workshop = workshop_of(settings, database, _cleared(settings.state / "scratch"))
         agree(workshop.lake, workshop.ledger)
         yield workshop
 
 
-def workshop_of(settings: Settings, database: Database) -> Workshop:
+def workshop_of(settings: Settings, database: Database, scratch: Path | None = None) -> Workshop:
     """Return what works on the state ``database``.
+
+    Args:
+        settings: Of the state.
+        database: Its state.
+        scratch: A folder for what is read, of this process alone; None for the system's.
 
     Raises:
         SettingsError: A detection's settings, or a route, are off.
@@ -171,9 +177,24 @@ def workshop_of(settings: Settings, database: Database) -> Workshop:
     """
     detections = customized(load_all(), settings)
     routes = [(name, least(table)) for name, table in settings.routes.items()]
-    lake = Lake(settings.state / "lake")
-    names = list(settings.sources)
-    return Workshop(lake, database, detections, routes, names, settings.flood_limit)
+    lake = Lake(settings.state / "lake", scratch=scratch)
+    names, limit = list(settings.sources), settings.flood_limit
+    return Workshop(lake, database, detections, routes, names, limit, scratch)
+
+
+def _cleared(scratch: Path) -> Path:
+    """Make ``scratch`` anew: a process that was killed leaves there what it read.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    try:
+        if scratch.exists():
+            shutil.rmtree(scratch)
+        scratch.mkdir(mode=0o700)
+    except OSError as error:
+        raise StateError(f"{scratch}: cannot be written: {error.strerror}") from error
+    return scratch
 
 
 def run_once(

@@ -181,6 +181,16 @@ class Outbox:
         """Return the notices that wait, or were parked."""
         return self._database.rows("SELECT * FROM outbox WHERE status <> 'sent' ORDER BY rowid")
 
+    def retry(self, now_ms: int, route: str | None = None) -> int:
+        """Have what was not sent, of ``route`` or of all, sent anew; return how much that is."""
+        condition = "status <> 'sent' AND coalesce(route = ?, true)"
+        count = self._database.one(f"SELECT count(*) FROM outbox WHERE {condition}", (route,))
+        self._database.run(
+            f"UPDATE outbox SET status = 'waiting', attempts = 0, next_ms = ? WHERE {condition}",
+            (now_ms, route),
+        )
+        return int(count)
+
     def counts(self) -> dict[str, int]:
         """Return how many notices are ``waiting``, and how many ``parked``."""
         rows = self._database.rows(
