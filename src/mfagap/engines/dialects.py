@@ -113,6 +113,8 @@ def translate(sql: str, lists: Mapping[str, ContentList], dialect: str) -> Trans
             _name_columns(query)
         elif dialect == "clickhouse":
             _for_clickhouse(query)
+        elif dialect == "bigquery":
+            _for_bigquery(query)
         text = query.sql(
             dialect=dialect, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE
         )
@@ -233,6 +235,24 @@ def _for_clickhouse(query: exp.Select) -> None:
     names = ("join_use_nulls", "enable_materialized_cte")
     settings = [exp.EQ(this=exp.var(name), expression=exp.convert(1)) for name in names]
     query.set("settings", settings)
+
+
+def _for_bigquery(query: exp.Select) -> None:
+    """Put NULLs last by a key of its own where a sum or the like is over a sorted window.
+
+    BigQuery has them first, and takes no NULLS LAST there.
+    """
+    for window in query.find_all(exp.Window):
+        order = window.args.get("order")
+        if order is None or not isinstance(window.this, exp.AggFunc):
+            continue
+        keys: list[exp.Expr] = []
+        for key in order.expressions:
+            absent = exp.Is(this=key.this.copy(), expression=exp.Null())
+            keys.append(exp.Ordered(this=exp.case().when(absent, "1").else_("0"), nulls_first=True))
+            key.set("nulls_first", True)  # as it has them: nothing is written
+            keys.append(key)
+        order.set("expressions", keys)
 
 
 def _marked(text: str, dialect: Dialect) -> Translation:

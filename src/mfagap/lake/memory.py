@@ -18,7 +18,7 @@ import duckdb
 
 from mfagap.errors import EngineError
 from mfagap.lake.coalesce import IN_MEMORY, coalesce
-from mfagap.lake.database import create_events, database
+from mfagap.lake.database import another, create_events, database
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
 from mfagap.lake.progress import watched
@@ -151,6 +151,8 @@ class MemoryLake:
             for kind, group in _groups(deliveries, self._kind):
                 with watched(self.connection, sum(_bytes(d.path) for d in group), progress):
                     self._read(kind, group)
+                if not _hold_few([str(delivery.path) for delivery in group], kind):
+                    self.connection.execute("CHECKPOINT")  # compresses what was read
             self._release()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
@@ -302,8 +304,7 @@ class MemoryLake:
         """Yield each row of a Parquet file as canonical JSON."""
         source = f"read_parquet({quote(self._readable(delivery.path))})"
         try:
-            cursor = self.connection.cursor()  # its rows are read while others are written
-            cursor.execute("SET TimeZone = 'UTC'")
+            cursor = another(self.connection)  # its rows are read while others are written
             rows = cursor.execute(f"SELECT to_json(event)::VARCHAR FROM {source} AS event")
             number = 0
             while batch := rows.fetchmany(1000):

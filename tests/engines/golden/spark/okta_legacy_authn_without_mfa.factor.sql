@@ -141,6 +141,22 @@ WITH session_uses AS (
   SELECT
     'security.authenticator.lifecycle.%',
     'act'
+), users AS (
+  SELECT
+    CASE
+      WHEN LOWER(e.actor_type) = 'systemprincipal'
+      THEN e.target_id
+      ELSE COALESCE(e.actor_id, e.actor_login)
+    END AS id
+  FROM sessions AS s
+  JOIN events AS e
+    ON e.uuid = s.start_uuid
+), tokens AS (
+  SELECT
+    e.target_id AS id
+  FROM events AS e
+  WHERE
+    LOWER(e.event_type) = 'system.api_token.create'
 ), spelled AS (
   SELECT
     e.uuid,
@@ -169,7 +185,30 @@ WITH session_uses AS (
     e.rule_name
   FROM events AS e
   WHERE
-    e.event_ms >= :from_ms AND e.event_ms <= :to_ms
+    e.event_ms >= :from_ms
+    AND e.event_ms <= :to_ms
+    AND (
+      COALESCE(e.actor_id, e.actor_login) IN (
+        SELECT
+          u.id
+        FROM users AS u
+      )
+      OR e.target_id IN (
+        SELECT
+          u.id
+        FROM users AS u
+      )
+      OR e.api_token_id IN (
+        SELECT
+          t.id
+        FROM tokens AS t
+      )
+      OR e.root_api_token_id IN (
+        SELECT
+          t.id
+        FROM tokens AS t
+      )
+    )
 ), subjects AS (
   SELECT
     s.start_uuid AS start_uuid,
@@ -328,6 +367,12 @@ WITH session_uses AS (
     k.session_id,
     MAX(k.event_ms) AS event_ms
   FROM event_keys AS k
+  WHERE
+    k.id IN (
+      SELECT
+        s.id
+      FROM subject_keys AS s
+    )
   GROUP BY
     k.user_id,
     k.strength,

@@ -1,5 +1,7 @@
 -- Who else was at the door: failed sign-ins before from the same address, others who came in this
--- way, and how often this user, client and address did.
+-- way, and how often this user, client and address did. How many they are is a running sum over the
+-- moments at which one more counts or one less: thousands of starts that share an address or a
+-- client are not each compared with all others.
 WITH
 sign_ins AS (
   SELECT
@@ -9,6 +11,7 @@ sign_ins AS (
     e.request_id, e.request_uri
   FROM events AS e
   WHERE LOWER(e.event_type) = 'user.session.start'
+    AND COALESCE(e.actor_login, e.actor_id) IS NOT NULL
     AND e.event_ms >= $from AND e.event_ms <= $to
 ),
 subjects AS (
@@ -19,15 +22,49 @@ subjects AS (
   FROM sessions AS s
   JOIN sign_ins AS e ON e.uuid = s.start_uuid
 ),
-attempts AS (
+-- Who failed at an address counts there until they pass, or for $spray_ms: after from_ms and up to
+-- to_ms, which is their next try at the latest. Then that one counts in its place.
+tries AS (
   SELECT
-    s.start_uuid AS start_uuid, s.start_ms AS start_ms, s.user_id AS user_id, e.user_id AS tried,
-    COUNT(*) AS times,
-    COUNT(CASE WHEN e.outcome = 'SUCCESS' THEN e.uuid END) AS passed
+    e.client_ip, e.user_id, e.event_ms,
+    MAX(CASE WHEN e.outcome = 'SUCCESS' THEN e.event_ms END)
+      OVER (PARTITION BY e.client_ip, e.user_id ORDER BY e.event_ms) + $spray_ms AS passed_until_ms,
+    ROW_NUMBER() OVER (PARTITION BY e.client_ip, e.user_id ORDER BY e.event_ms, e.uuid) AS place
+  FROM sign_ins AS e
+  WHERE e.client_ip IN (SELECT s.client_ip FROM subjects AS s)
+),
+failed AS (
+  SELECT
+    t.client_ip AS client_ip,
+    CASE WHEN t.passed_until_ms > t.event_ms THEN t.passed_until_ms ELSE t.event_ms END AS from_ms,
+    CASE WHEN n.event_ms < t.event_ms + $spray_ms THEN n.event_ms
+         ELSE t.event_ms + $spray_ms END AS to_ms
+  FROM tries AS t
+  LEFT JOIN tries AS n
+    ON n.client_ip = t.client_ip AND n.user_id = t.user_id AND n.place = t.place + 1
+),
+failed_changes AS (
+  SELECT f.client_ip, f.from_ms + 1 AS at_ms, 1 AS more, NULL AS start_uuid
+  FROM failed AS f
+  WHERE f.from_ms < f.to_ms
+  UNION ALL
+  SELECT f.client_ip, f.to_ms + 1 AS at_ms, -1 AS more, NULL AS start_uuid
+  FROM failed AS f
+  WHERE f.from_ms < f.to_ms
+  UNION ALL
+  SELECT s.client_ip, s.start_ms AS at_ms, 0 AS more, s.start_uuid FROM subjects AS s
+),
+failed_counts AS (
+  SELECT c.start_uuid, SUM(c.more) OVER (PARTITION BY c.client_ip ORDER BY c.at_ms) AS users
+  FROM failed_changes AS c
+),
+own_failures AS (
+  SELECT s.start_uuid AS start_uuid, COUNT(*) AS times
   FROM subjects AS s
-  JOIN sign_ins AS e ON e.client_ip = s.client_ip
+  JOIN sign_ins AS e ON e.client_ip = s.client_ip AND e.user_id = s.user_id
   WHERE e.event_ms < s.start_ms AND e.event_ms >= s.start_ms - $spray_ms
-  GROUP BY s.start_uuid, s.start_ms, s.user_id, e.user_id
+  GROUP BY s.start_uuid
+  HAVING COUNT(CASE WHEN e.outcome = 'SUCCESS' THEN e.uuid END) = 0
 ),
 -- Coming in with a factor, or being asked for one, is no habit of coming in without.
 asked AS (
@@ -69,37 +106,66 @@ habits AS (
     AND (h.dt_hash = s.dt_hash OR h.as_number = s.as_number)
   GROUP BY s.start_uuid, s.start_ms, s.event_day
 ),
+-- Others who came in from the address or with the client, from the day before the start to the end
+-- of what is looked at: of each user, the first time since that day. The user is one of them.
+came AS (
+  SELECT 'address ' || l.client_ip AS way, l.user_id, l.event_day, l.first_ms FROM legacy AS l
+  UNION ALL
+  SELECT 'client ' || l.user_agent AS way, l.user_id, l.event_day, l.first_ms FROM legacy AS l
+),
+ways AS (
+  SELECT
+    'users_of_address' AS answer, 'address ' || s.client_ip AS way, s.event_day, s.to_ms,
+    s.start_uuid
+  FROM subjects AS s
+  UNION ALL
+  SELECT
+    'users_of_client' AS answer, 'client ' || s.user_agent AS way, s.event_day, s.to_ms,
+    s.start_uuid
+  FROM subjects AS s
+),
+ways_by_day AS (
+  SELECT DISTINCT w.way, w.event_day FROM ways AS w
+),
+came_changes AS (
+  SELECT
+    d.way AS way, d.event_day AS event_day, MIN(c.first_ms) AS at_ms, 1 AS more, NULL AS answer,
+    NULL AS start_uuid
+  FROM ways_by_day AS d
+  JOIN came AS c ON c.way = d.way
+  WHERE c.event_day >= d.event_day - 1
+  GROUP BY d.way, d.event_day, c.user_id
+  UNION ALL
+  SELECT w.way, w.event_day, w.to_ms AS at_ms, 0 AS more, w.answer, w.start_uuid FROM ways AS w
+),
+came_counts AS (
+  SELECT
+    c.start_uuid, c.answer,
+    SUM(c.more) OVER (PARTITION BY c.way, c.event_day ORDER BY c.at_ms) AS users
+  FROM came_changes AS c
+),
+others AS (
+  SELECT c.start_uuid, c.answer, c.users - 1 AS users FROM came_counts AS c
+  UNION ALL
+  SELECT
+    c.start_uuid AS start_uuid, 'users_failed_before' AS answer,
+    c.users - CASE WHEN o.start_uuid IS NULL THEN 0 ELSE 1 END AS users
+  FROM failed_counts AS c
+  LEFT JOIN own_failures AS o ON o.start_uuid = c.start_uuid
+),
 answers AS (
   SELECT
-    a.start_uuid, 'users_failed_before' AS answer, NULL AS tier, NULL AS event_uuid,
-    a.start_ms AS event_ms, COUNT(*) AS amount, NULL AS detail
-  FROM attempts AS a
-  WHERE a.passed = 0 AND a.tried <> a.user_id
-  GROUP BY a.start_uuid, a.start_ms
-  UNION ALL
-  SELECT
-    a.start_uuid, 'own_failures_before' AS answer, NULL AS tier, NULL AS event_uuid,
-    a.start_ms AS event_ms, a.times AS amount, NULL AS detail
-  FROM attempts AS a
-  WHERE a.passed = 0 AND a.tried = a.user_id
-  UNION ALL
-  SELECT
-    s.start_uuid AS start_uuid, 'users_of_address' AS answer, NULL AS tier, NULL AS event_uuid,
-    s.start_ms AS event_ms, COUNT(DISTINCT o.user_id) AS amount, NULL AS detail
+    s.start_uuid AS start_uuid, o.answer AS answer, NULL AS tier, NULL AS event_uuid,
+    s.start_ms AS event_ms, o.users AS amount, NULL AS detail
   FROM subjects AS s
-  JOIN legacy AS o ON o.client_ip = s.client_ip
-  WHERE o.user_id <> s.user_id
-    AND o.event_day >= s.event_day - 1 AND o.first_ms <= s.to_ms
-  GROUP BY s.start_uuid, s.start_ms
+  JOIN others AS o ON o.start_uuid = s.start_uuid
+  WHERE o.users > 0
   UNION ALL
   SELECT
-    s.start_uuid AS start_uuid, 'users_of_client' AS answer, NULL AS tier, NULL AS event_uuid,
-    s.start_ms AS event_ms, COUNT(DISTINCT o.user_id) AS amount, NULL AS detail
+    s.start_uuid AS start_uuid, 'own_failures_before' AS answer, NULL AS tier, NULL AS event_uuid,
+    s.start_ms AS event_ms, o.times AS amount, NULL AS detail
   FROM subjects AS s
-  JOIN legacy AS o ON o.user_agent = s.user_agent
-  WHERE o.user_id <> s.user_id
-    AND o.event_day >= s.event_day - 1 AND o.first_ms <= s.to_ms
-  GROUP BY s.start_uuid, s.start_ms
+  JOIN own_failures AS o ON o.start_uuid = s.start_uuid
   UNION ALL
   SELECT
     h.start_uuid, 'habit_days' AS answer, NULL AS tier, NULL AS event_uuid, h.start_ms AS event_ms,

@@ -16,6 +16,19 @@
 --   sessions     start_uuid, start_ms, from_ms, to_ms, mfa_event
 --   session_uses pattern, kind (detection.yml; the settings may add rows)
 WITH
+-- The users of the sessions, and API tokens that came to be. This only narrows what is worked on:
+-- all the rest of the query is over what they did and what was done to them.
+users AS (
+  SELECT
+    CASE WHEN LOWER(e.actor_type) = 'systemprincipal' THEN e.target_id
+         ELSE COALESCE(e.actor_id, e.actor_login) END AS id
+  FROM sessions AS s
+  JOIN events AS e ON e.uuid = s.start_uuid
+),
+tokens AS (
+  SELECT e.target_id AS id FROM events AS e
+  WHERE LOWER(e.event_type) = 'system.api_token.create'
+),
 spelled AS (
   SELECT
     e.uuid, e.event_ms, LOWER(e.event_type) AS event_type, UPPER(e.outcome_result) AS outcome,
@@ -26,6 +39,10 @@ spelled AS (
     e.root_api_token_id, e.factor, e.policy_kind, e.rule_name
   FROM events AS e
   WHERE e.event_ms >= $from AND e.event_ms <= $to
+    AND (COALESCE(e.actor_id, e.actor_login) IN (SELECT u.id FROM users AS u)
+         OR e.target_id IN (SELECT u.id FROM users AS u)
+         OR e.api_token_id IN (SELECT t.id FROM tokens AS t)
+         OR e.root_api_token_id IN (SELECT t.id FROM tokens AS t))
 ),
 subjects AS (
   SELECT
@@ -93,6 +110,7 @@ event_keys AS (
 lent_ids AS (
   SELECT k.user_id, k.strength, k.id, k.session_id, MAX(k.event_ms) AS event_ms
   FROM event_keys AS k
+  WHERE k.id IN (SELECT s.id FROM subject_keys AS s)
   GROUP BY k.user_id, k.strength, k.id, k.session_id
 ),
 tied_ids AS (
