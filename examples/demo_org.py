@@ -277,13 +277,17 @@ def deliveries(events: Sequence[Event]) -> dict[str, bytes]:
     return files
 
 
-def main(folder: str) -> None:
-    """Write the demo's log below ``folder``."""
+def log() -> list[Event]:
+    """Return the demo's events in the order in which they happened."""
     org = Org(seed=20260302)
     everyday(org)
     stories(org)
-    events = sorted(org.events, key=lambda event: (event["published"], event["uuid"]))
-    for name, data in deliveries(events).items():
+    return sorted(org.events, key=lambda event: (event["published"], event["uuid"]))
+
+
+def main(folder: str) -> None:
+    """Write the demo's log below ``folder``."""
+    for name, data in deliveries(log()).items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -66,12 +66,9 @@ def test_everybody_else_has_a_factor(result: ScanResult) -> None:
 
 
 def test_overlaps_are_counted_once_and_nothing_is_lost(result: ScanResult) -> None:
-    org = demo_org.Org(seed=20260302)
-    demo_org.everyday(org)
-    demo_org.stories(org)
     files = 10
     repeats = (files - 1) * 5
-    assert result.totals.deliveries == len(org.events) + repeats
+    assert result.totals.deliveries == len(demo_org.log()) + repeats
     assert result.totals.duplicates == repeats
     assert {reason.reason: n for reason, n in result.problems.items()} == {"not JSON": 2}
     (foreign,) = result.totals.foreign

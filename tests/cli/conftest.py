@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import Done, Run
-from tests.cli.demo import served, written
+from tests.cli.demo import served, written_plainly
 from tests.cli.logs import every_status, write
 from tests.cli.watched import copied, run_once
 from tests.detect import shipped
@@ -60,7 +60,7 @@ def config(_watched: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The demo's log, and its policies as files."""
-    return written(tmp_path_factory.mktemp("demo"))
+    return written_plainly(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import demo_org, demo_policies
+from examples import demo_org, demo_policies, log_shapes
 from tests.fake_okta.server import MANAGE_SCOPES, TOKEN, FakeOkta
 
 POLICIES = ("OKTA_SIGN_ON", "MFA_ENROLL", "ACCESS_POLICY", "PASSWORD")
@@ -41,5 +41,17 @@ def written(folder: Path) -> tuple[Path, Path]:
     """Write the demo's log and policies below ``folder``, and return where."""
     logs, policies = folder / "logs", folder / "policies"
     demo_org.main(str(logs))
+    demo_policies.main(str(policies))
+    return logs, policies
+
+
+def written_plainly(folder: Path) -> tuple[Path, Path]:
+    """Write the same, the log in one shape, where it is not about reading: that is faster."""
+    logs, policies = folder / "logs", folder / "policies"
+    logs.mkdir()
+    events = demo_org.log()
+    (logs / "okta.ndjson").write_bytes(log_shapes.ndjson(events))
+    (logs / "cut.ndjson").write_bytes(log_shapes.ndjson(events[-1:])[:600] + b"\n")
+    (logs / "notes.txt").write_bytes(b"exported by the on-call analyst, see the ticket\n")
     demo_policies.main(str(policies))
     return logs, policies

@@ -260,4 +260,4 @@ def test_verify_tells_line_by_line(
     assert done.code == 1
     assert harden("verify", planned).code == 2
     read = harden("verify", planned, demo[0], "--api")
-    assert read.err.startswith("Read 1,")
+    assert read.err.startswith("Read 968 events from 3 files, ")

@@ -81,8 +81,10 @@ def hidden(text: str) -> list[str]:
     """Return what the eye does not see in ``text``, blanks of any width and line ends aside."""
     return [
         ascii(char)
-        for char in text
-        if not (char == "\n" or char.isprintable() or unicodedata.category(char) == "Zs")
+        for line in text.split("\n")
+        if not line.isprintable()  # few lines of many megabytes are looked at one by one
+        for char in line
+        if not (char.isprintable() or unicodedata.category(char) == "Zs")
     ]
 
 

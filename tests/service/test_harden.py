@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from examples import demo_policies
-from tests.cli.demo import org, served, written
+from tests.cli.demo import org, served, written_plainly
 from tests.cli.logs import every_status, sign_in, write
 from tests.cli.watched import copied, run_once
 from tests.fake_okta.faults import Fault
@@ -46,7 +46,7 @@ MINUTE_MS = 60_000
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The demo's log, and its policies as files."""
-    return written(tmp_path_factory.mktemp("demo"))
+    return written_plainly(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class Normalizer:
             value = again
         self._parser.repeated = value.repeated
         parts = list(unwrap(value.parsed, self._parser))
-        spoiled = _INVALID_BYTE.search(value.text) is not None
+        spoiled = not value.text.isascii() and _INVALID_BYTE.search(value.text) is not None
         rest, used = value, False
         for event in parts:
             if event is None:
@@ -132,7 +132,7 @@ class Normalizer:
                 yield line
         if used and spoiled:
             self._problem(value, name, "invalid UTF-8", used=True)
-        if used and _CONTROL.search(value.text):
+        if used and not value.text.isprintable() and _CONTROL.search(value.text):
             self._problem(value, name, "control characters", used=True)
         if used and self._parser.repeated:
             self._problem(value, name, GIVEN_TWICE, used=True)
@@ -164,7 +164,7 @@ class Normalizer:
         for path in wrong:
             self._problem(value, name, f"wrong type of {path}", used=True)
         text = json.dumps(result, ensure_ascii=False)
-        if _LONE_SURROGATE.search(text):
+        if not text.isascii() and _LONE_SURROGATE.search(text):
             if not spoiled:
                 self._problem(value, name, "lone surrogate", used=True)
             text = _LONE_SURROGATE.sub("\ufffd", text)

@@ -60,7 +60,8 @@ _SENTINEL_SUFFIX = re.compile(r"_[sdtbg]$")
 
 def squash(key: str) -> str:
     """Return ``key`` less case and punctuation."""
-    return "".join(char for char in key.lower() if char.isalnum())
+    lowered = key.lower()
+    return lowered if lowered.isalnum() else "".join(filter(str.isalnum, lowered))
 
 
 _KNOWN: dict[str, Path] = (

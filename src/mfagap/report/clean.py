@@ -4,6 +4,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import filterfalse
 from typing import Any
 
 _STEERING = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
@@ -28,18 +30,28 @@ def terminal(text: str, limit: int = 200) -> str:
     a longer text ends in an ellipsis.
     """
     clean = _shown(text[: limit + 1])
-    # A pile of combining marks draws over the lines around it; composed ones are letters.
-    composed = unicodedata.normalize("NFC", clean)
-    drawn = "".join(char for char in composed if not unicodedata.combining(char))
+    drawn = clean if clean.isascii() else _without_piles(clean)
     cut = max(len(text), len(drawn)) > limit
     return drawn[: limit - 1] + "…" if cut else drawn
+
+
+def _without_piles(text: str) -> str:
+    """Return ``text`` without the marks that draw over the lines around; composed are letters."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(filterfalse(unicodedata.combining, composed))
 
 
 def _shown(text: str) -> str:
     """Return ``text`` with what hides or steers spelled out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(char) if _is_hidden(char) else char for char in text)
+    return "".join(map(_shown_char, text))
+
+
+@lru_cache(maxsize=4096)
+def _shown_char(char: str) -> str:
+    """Return ``char`` as it is shown; a text is long, and has few that differ."""
+    return _escaped(char) if _is_hidden(char) else char
 
 
 def _is_hidden(char: str) -> bool:

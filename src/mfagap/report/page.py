@@ -7,6 +7,7 @@ has to remember it, and the policy in the page's head lets nothing run or load s
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import IO, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,8 +23,12 @@ _TEXT = 160
 """Characters of a text from the log, unless a template asks for more."""
 
 
+@lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return what renders the templates, with the filters that they use."""
+    """Return what renders the templates, with the filters that they use.
+
+    It keeps what it has compiled, which takes longer than to render a usual page.
+    """
     made = Environment(
         loader=PackageLoader("mfagap.report"),
         autoescape=True,
