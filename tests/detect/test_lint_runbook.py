@@ -384,10 +384,12 @@ def test_no_step_reads_a_shared_query_that_is_not_named(folder: Path) -> None:
 
 def test_a_parameter_of_the_runbook_s_own(folder: Path) -> None:
     broken(folder / "runbook.yml", "  spray: 24h", "  sprayed: 24h")
-    line = 1 + (folder / "runbook" / "around.sql").read_text("utf-8").split("$spray")[0].count("\n")
+    lines = (folder / "runbook" / "around.sql").read_text("utf-8").split("\n")
     known = PARAMETERS.replace("spray", "sprayed")
     assert _said(folder) == [
-        f"runbook/around.sql:{line}: unknown parameter 'spray_ms'; known are {known}"
+        f"runbook/around.sql:{number}: unknown parameter 'spray_ms'; known are {known}"
+        for number, line in enumerate(lines, start=1)
+        if "$spray_ms" in line.partition("--")[0]
     ]
 
 

@@ -18,10 +18,6 @@ from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
 from mfagap.model import Delivery, Detection
 
-_LEFT_OUT = "cte_inlining,join_order,projection_pullup,statistics_propagation"
-"""Of DuckDB's planning: for a few events it takes longer than it saves. ``together`` judges the
-same cases by what the whole of it gives."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -56,7 +52,6 @@ def _run(detection: Detection, case: Case, file: Path) -> Outcome:
         lake.connection.execute("SET threads = 1")  # a case is too small to share
         lake.load([Delivery(file, case.name)], customized.event_types)
         lake.forget_after(case.now_ms)
-        lake.connection.execute(f"SET disabled_optimizers = '{_LEFT_OUT}'")
         sandbox = Sandbox(lake.connection)
         evaluation = evaluate(customized, sandbox, case.slot)
         investigations = None
