@@ -44,11 +44,12 @@ demo: $(VENV)/.runtime
 # pytest comes last, so that its summary is the last line printed. What an extension module says on
 # standard error when Python ends, after the summary, is kept aside and shown where a test failed.
 # The types take longest to check, and one core: that runs beside the tests, and is shown where it
-# failed.
+# failed. Some tests wait for a clock or a process, so there is one worker more than there are cores.
 test: checks
 	@mkdir -p build
 	@$(BIN)/basedpyright >build/types.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest --cov -n auto --dist worksteal 2>build/test.stderr \
+	workers=$$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)'); \
+	$(BIN)/python -m pytest --cov -n $$workers --dist worksteal 2>build/test.stderr \
 		|| { failed=1; cat build/test.stderr >&2; }; \
 	wait $$types || { failed=1; cat build/types.log >&2; }; \
 	exit $${failed:-0}
