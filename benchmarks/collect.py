@@ -44,7 +44,8 @@ def org(log: Path, core: int) -> Generator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         os.sched_setaffinity(server.pid, {core})
         try:
-            yield server.stdout.readline().strip() if server.stdout else ""
+            said = server.stdout.readline() if server.stdout else ""
+            yield said.partition("ORGURL=")[2].partition(" ")[0]
         finally:
             server.terminate()
 

@@ -15,7 +15,6 @@ from mfagap.detect.evaluate import Engine
 from mfagap.detect.load import load_all
 from mfagap.engines.dialects import RENAMED, translate
 from mfagap.engines.duckdb import DuckDBEngine
-from mfagap.lake.database import another
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.rejects import Rejects
 from mfagap.model import ContentList, Detection, Scalar
@@ -67,7 +66,7 @@ def _judge(detection: Detection) -> Iterator[Judged]:
     with Rejects() as rejects, MemoryLake(rejects, together.latest(cases)) as lake:
         together.load(lake, detection, cases)
         for group in together.groups(lake, detection, cases, pieces):
-            connection = another(lake.connection)
+            connection = lake.connection.cursor()
             run = connection.execute
             run(f"SET schema = '{group.schema}'")
             described = run("DESCRIBE events").fetchall()

@@ -17,7 +17,6 @@ from mfagap.cases.together import Ready
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.errors import ContentError, EngineError
 from mfagap.harden.judge import judge, lists, parameters
-from mfagap.lake.database import another
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
@@ -86,7 +85,7 @@ class _Bench:
     def __init__(
         self, lake: MemoryLake, number: int, check: Check, query: Query, case: HardeningCase
     ) -> None:
-        self._engine = DuckDBEngine(another(lake.connection))
+        self._engine = DuckDBEngine(lake.connection.cursor())
         self._check, self._case = check, case
         self._parameters = parameters(case.snapshot, case.span)
         self._run("SELECT 1 AS made", lists(check, case.tables))

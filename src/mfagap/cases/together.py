@@ -20,7 +20,6 @@ from mfagap.detect.customize import customize
 from mfagap.detect.evaluate import Row, evaluate, parameters
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.errors import ContentError, EngineError
-from mfagap.lake.database import another
 from mfagap.lake.memory import MemoryLake
 from mfagap.model import ContentList, Delivery, Detection, Scalar, Slot
 
@@ -184,7 +183,7 @@ class Bench:
     def __init__(self, lake: MemoryLake, group: Group) -> None:
         """See the class."""
         self.group = group
-        self._engine = DuckDBEngine(another(lake.connection))
+        self._engine = DuckDBEngine(lake.connection.cursor())
         self._passing: Mapping[str, Sequence[Row]] = {}
         self._digests: dict[str, object] = {}
         self.run(f"CREATE SCHEMA IF NOT EXISTS {group.schema}")

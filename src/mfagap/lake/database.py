@@ -8,7 +8,6 @@ from mfagap.lake.fields import COLUMNS
 from mfagap.lake.projection import SQL_TYPES
 
 MEMORY_LIMIT = "320MB"
-_LOG = "log"
 
 
 def database(scratch: str) -> duckdb.DuckDBPyConnection:
@@ -22,21 +21,20 @@ def database(scratch: str) -> duckdb.DuckDBPyConnection:
         }
     )
     # Progress is kept, for ``watched``, and never printed: it would go to standard output.
-    # What a checkpoint compresses takes a sixth of the memory: a large log is not read from the
-    # scratch folder again by each query.
     connection.execute(
         "SET TimeZone = 'UTC'; "
-        "SET enable_progress_bar = true; SET enable_progress_bar_print = false; "
-        f"ATTACH ':memory:' AS {_LOG} (COMPRESS); USE {_LOG}"
+        "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
     )
     return connection
 
 
-def another(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Return one more connection to the database of ``connection``, with the same settings."""
-    cursor = connection.cursor()
-    cursor.execute(f"SET TimeZone = 'UTC'; USE {_LOG}")
-    return cursor
+def compress(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of ``connection`` from now on such as a CHECKPOINT compresses.
+
+    They take a sixth of the memory then: a large log is not read from the scratch folder again by
+    each query. To write such a table takes longer, so it is for what is asked more than once.
+    """
+    connection.execute("ATTACH ':memory:' AS log (COMPRESS); USE log")
 
 
 def create_events(connection: duckdb.DuckDBPyConnection, columns: Set[str]) -> None:

@@ -18,7 +18,7 @@ import duckdb
 
 from mfagap.errors import EngineError
 from mfagap.lake.coalesce import IN_MEMORY, coalesce
-from mfagap.lake.database import another, create_events, database
+from mfagap.lake.database import compress, create_events, database
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
 from mfagap.lake.progress import watched
@@ -75,6 +75,7 @@ class MemoryLake:
         wall_ms: The wall clock, for the guard against future dates.
         columns: Of ``events``, that somebody will ask for. Reading the others costs time.
         scratch: A folder for what exceeds the memory; None for the system's.
+        is_compressed: Whether what is read is kept compressed, since queries follow.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class MemoryLake:
         wall_ms: int,
         columns: Collection[str] = COLUMNS,
         scratch: Path | None = None,
+        *,
+        is_compressed: bool = False,
     ) -> None:
         """See the class."""
         self._columns = ALWAYS.union(columns)
@@ -94,6 +97,9 @@ class MemoryLake:
         self._held = 0
         self.totals = Totals()
         self.connection = database(self._scratch.name)
+        self._is_compressed = is_compressed
+        if is_compressed:
+            compress(self.connection)
         create_events(self.connection, self._columns)
         self._relevant = EVERY
 
@@ -151,8 +157,8 @@ class MemoryLake:
             for kind, group in _groups(deliveries, self._kind):
                 with watched(self.connection, sum(_bytes(d.path) for d in group), progress):
                     self._read(kind, group)
-                if not _hold_few([str(delivery.path) for delivery in group], kind):
-                    self.connection.execute("CHECKPOINT")  # compresses what was read
+                if self._is_compressed:
+                    self.connection.execute("CHECKPOINT")
             self._release()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
@@ -304,7 +310,8 @@ class MemoryLake:
         """Yield each row of a Parquet file as canonical JSON."""
         source = f"read_parquet({quote(self._readable(delivery.path))})"
         try:
-            cursor = another(self.connection)  # its rows are read while others are written
+            cursor = self.connection.cursor()  # its rows are read while others are written
+            cursor.execute("SET TimeZone = 'UTC'")
             rows = cursor.execute(f"SELECT to_json(event)::VARCHAR FROM {source} AS event")
             number = 0
             while batch := rows.fetchmany(1000):

@@ -122,7 +122,7 @@ class Lake:
                     rejects.add(Problem(remark, name, 0, used=False, text=""))
                 self._drop_known(memory.connection, write.before.files, rejects)
                 memory.count_cut()
-                first = _types(memory.connection, "events", relevant(event_types))
+                first = _types(memory.connection, "events", "true", event_types)
                 files = _stored(write, memory.connection, (received_ms, wall_ms), first)
                 batch = _batch(memory, wall_ms, slot_ms, first)
             batch = replace(
@@ -310,8 +310,7 @@ class Lake:
         try:
             if "*" not in event_types:
                 # Which rows have a type by its name, the files tell without being read.
-                asked = f"{condition} AND {relevant(event_types)}"
-                condition += f" AND {_types(connection, rows, asked)}"
+                condition += f" AND {_types(connection, rows, condition, event_types)}"
             wanted = columns_of(str(name) for (name, *_) in run("DESCRIBE events").fetchall())
             run(f"INSERT INTO events BY NAME SELECT {wanted} FROM {rows} WHERE {condition}")
             coalesce(connection, "events", Rejects())  # counted when they were stored
@@ -319,9 +318,16 @@ class Lake:
             raise unreadable(self.folder, files, error) from error
 
 
-def _types(connection: duckdb.DuckDBPyConnection, rows: str, asked: str) -> str:
-    """Return ``asked`` as a condition on the names of the types that ``rows`` have of it."""
-    found = connection.execute(f"SELECT DISTINCT event_type FROM {rows} WHERE {asked}").fetchall()
+def _types(
+    connection: duckdb.DuckDBPyConnection, rows: str, condition: str, event_types: Sequence[str]
+) -> str:
+    """Return that an event is of one of ``event_types``, by the names of those in ``rows``.
+
+    Each name is matched once, and not for every row.
+    """
+    found = connection.execute(f"""
+WITH named AS MATERIALIZED (SELECT DISTINCT event_type FROM {rows} WHERE {condition})
+SELECT event_type FROM named WHERE {relevant(event_types)}""").fetchall()
     names = ", ".join(quote(name) for (name,) in found)
     return f"event_type IN ({names})" if found else "false"
 

@@ -145,7 +145,7 @@ def judged(
         # Opened once the call is known to be sound: this empties a file of that name.
         rejects = stack.enter_context(Rejects(request.rejects))
         columns, types = reads(detections, wanted)
-        lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns))
+        lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns, is_compressed=True))
         total = found.total_bytes
         lake.load(found.deliveries, types, lambda read: progress(read, total))
         oldest, now_ms = _span(lake.totals, found, given_now)
