@@ -48,7 +48,7 @@ demo: $(VENV)/.runtime
 test: checks
 	@mkdir -p build
 	@$(BIN)/basedpyright >build/types.log 2>&1 & types=$$!; \
-	workers=$$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)'); \
+	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); \
 	$(BIN)/python -m pytest --cov -n $$workers --dist worksteal 2>build/test.stderr \
 		|| { failed=1; cat build/test.stderr >&2; }; \
 	wait $$types || { failed=1; cat build/types.log >&2; }; \

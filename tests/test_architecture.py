@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import UNTRACED
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "mfagap"
@@ -269,3 +270,8 @@ def test_a_rule_can_fail(check: Checker, bad: str) -> None:
 )
 def test_a_rule_can_pass(check: Checker, good: str) -> None:
     assert list(check(good)) == []
+
+
+def test_what_is_not_traced_is_there() -> None:
+    named = [ROOT / name.partition("::")[0] for name in UNTRACED]
+    assert [path for path in named if not path.exists()] == []

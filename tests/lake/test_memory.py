@@ -272,3 +272,21 @@ def test_what_is_left_out_for_few_rows_is_back_for_the_query(tmp_path: Path) -> 
         lake.load([Delivery(tmp_path / "log", "log")], ["*"])
         setting = lake.connection.execute("SELECT current_setting('disabled_optimizers')")
         assert setting.fetchone() == ("",)
+
+
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_what_is_asked_again_and_again_is_kept_compressed(
+    tmp_path: Path, is_compressed: bool
+) -> None:
+    log = tmp_path / "log.ndjson"
+    log.write_bytes(ndjson([start(f"start-{number}") for number in range(3000)]))
+    with Rejects() as rejects:
+        lake = MemoryLake(rejects, WALL_MS, ("client_ip",), is_compressed=is_compressed)
+        with lake:
+            lake.load([Delivery(log, log.name)], ["*"])
+            found = lake.connection.execute("""
+SELECT count(*) FILTER (compression IN ('Uncompressed', 'Empty Validity')) = count(*)
+FROM pragma_storage_info('events') WHERE column_name = 'uuid'""").fetchall()
+            assert found == [(not is_compressed,)]
+            counted = lake.connection.execute("SELECT count(*) FROM events").fetchall()
+            assert counted == [(3000,)]

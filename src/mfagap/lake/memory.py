@@ -138,6 +138,7 @@ class MemoryLake:
             repeats = coalesce(self.connection, "events", self._rejects)
             self.totals = replace(self.totals, duplicates=self.totals.duplicates + repeats)
             self.count_cut()
+            self._compress()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
 
@@ -157,11 +158,14 @@ class MemoryLake:
             for kind, group in _groups(deliveries, self._kind):
                 with watched(self.connection, sum(_bytes(d.path) for d in group), progress):
                     self._read(kind, group)
-                if self._is_compressed:
-                    self.connection.execute("CHECKPOINT")
+                self._compress()
             self._release()
         except duckdb.Error as error:
             raise EngineError(f"reading the log failed: {error}") from error
+
+    def _compress(self) -> None:
+        if self._is_compressed:
+            self.connection.execute("CHECKPOINT")
 
     def forget_after(self, now_ms: int) -> int:
         """Drop what happened or was received after ``now_ms``; return how many events that were."""

@@ -1,7 +1,8 @@
 -- Who else was at the door: failed sign-ins before from the same address, others who came in this
 -- way, and how often this user, client and address did. How many they are is a running sum over the
--- moments at which one more counts or one less: thousands of starts that share an address or a
--- client are not each compared with all others.
+-- moments at which one more counts or one less, those of the same moment included (a window without
+-- a frame): the starts of thousands of users who share an address or a client are not each compared
+-- with all others. Rows without a start_uuid are such moments, and rows with one ask for the sum.
 WITH
 sign_ins AS (
   SELECT
@@ -22,8 +23,9 @@ subjects AS (
   FROM sessions AS s
   JOIN sign_ins AS e ON e.uuid = s.start_uuid
 ),
--- Who failed at an address counts there until they pass, or for $spray_ms: after from_ms and up to
--- to_ms, which is their next try at the latest. Then that one counts in its place.
+-- Who failed at an address counts there until they pass, or for $spray_ms. Each try makes them count
+-- after from_ms and up to to_ms, which is their next try at the latest: then that one does, in its
+-- place. For a try that passed, from_ms is not before to_ms.
 tries AS (
   SELECT
     e.client_ip, e.user_id, e.event_ms,
@@ -106,8 +108,8 @@ habits AS (
     AND (h.dt_hash = s.dt_hash OR h.as_number = s.as_number)
   GROUP BY s.start_uuid, s.start_ms, s.event_day
 ),
--- Others who came in from the address or with the client, from the day before the start to the end
--- of what is looked at: of each user, the first time since that day. The user is one of them.
+-- Who came in from the address or with the client, the start's user included, from the day before
+-- the start to the end of what is looked at: of each, the first time since that day.
 came AS (
   SELECT 'address ' || l.client_ip AS way, l.user_id, l.event_day, l.first_ms FROM legacy AS l
   UNION ALL
@@ -145,6 +147,7 @@ came_counts AS (
   FROM came_changes AS c
 ),
 others AS (
+  -- Every start is one of legacy, which takes whatever query.sql calls a start: its user came in.
   SELECT c.start_uuid, c.answer, c.users - 1 AS users FROM came_counts AS c
   UNION ALL
   SELECT

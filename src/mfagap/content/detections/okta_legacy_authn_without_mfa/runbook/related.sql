@@ -16,8 +16,9 @@
 --   sessions     start_uuid, start_ms, from_ms, to_ms, mfa_event
 --   session_uses pattern, kind (detection.yml; the settings may add rows)
 WITH
--- The users of the sessions, and API tokens that came to be. This only narrows what is worked on:
--- all the rest of the query is over what they did and what was done to them.
+-- The users of the sessions (user_id of spelled, which is the actor or the target), and API tokens
+-- that came to be. This only narrows what is worked on: all the rest of the query is over what they
+-- did and what was done to them.
 users AS (
   SELECT
     CASE WHEN LOWER(e.actor_type) = 'systemprincipal' THEN e.target_id
