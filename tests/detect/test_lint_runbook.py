@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.detect.shipped import FOLDER, broken, copied, without_runbook
+from tests.detect.shipped import broken, copied, without_runbook
 
+from mfagap.detect.document import read
 from mfagap.detect.form import schema
 from mfagap.detect.lint import problems as all_problems
 from mfagap.detect.lint_runbook import problems
 from mfagap.detect.load import folders, load
 from mfagap.errors import ContentError
 
-LISTS = set(load(FOLDER).lists)
 FACTS = (
     "challenged, explained, habit_days, habit_span, integration, late_act, mfa, near_act, "
     "short_window, signal, single_factor, step_up, strong_act, unresolved_alert, unsettled, "
@@ -32,12 +32,15 @@ def folder(tmp_path: Path) -> Path:
 
 def _said(folder: Path) -> list[str]:
     """Return each problem, less the folder that it is in."""
-    return [str(problem).removeprefix(f"{folder}/") for problem in problems(folder, LISTS)]
+    return [
+        str(problem).removeprefix(f"{folder}/")
+        for problem in problems(folder, read(folder / "detection.yml"))
+    ]
 
 
 @pytest.mark.parametrize("shipped", folders(), ids=lambda path: path.name)
 def test_what_ships_is_clean(shipped: Path) -> None:
-    assert list(problems(shipped, set(load(shipped).lists))) == []
+    assert list(problems(shipped, read(shipped / "detection.yml"))) == []
 
 
 def test_a_copy_is_clean(folder: Path) -> None:
@@ -101,6 +104,11 @@ def test_the_lint_of_a_detection_tells_them_too(folder: Path) -> None:
             "when: [weak_act, weak_act]",
             "verdicts.8.when: ['weak_act', 'weak_act'] has non-unique elements",
         ),
+        (
+            "event_types: [user.session.start]",
+            "event_types: user.session.start",
+            "steps.0.event_types: 'user.session.start' is not of type 'array'",
+        ),
         ("final: true", "final: yes", "verdicts.0.final: 'yes' is not of type 'boolean'"),
     ],
 )
@@ -148,6 +156,13 @@ def test_a_step_has_a_query_or_a_kind_of_its_own(folder: Path, kind: str) -> Non
     line = broken(folder / "runbook.yml", "    kind: window\n", kind) - 2
     (said,) = _said(folder)
     assert said.startswith(f"runbook.yml:{line}: steps.4: {{'id': 'window', ")
+
+
+def test_only_a_query_reads_events(folder: Path) -> None:
+    types = "    kind: window\n    event_types: [user.session.start]\n"
+    line = broken(folder / "runbook.yml", "    kind: window\n", types) - 2
+    problem = "steps.4: 'query' is a dependency of 'event_types'"
+    assert _said(folder) == [f"runbook.yml:{line}: {problem}"]
 
 
 def test_a_runbook_needs_steps_and_verdicts(folder: Path) -> None:
@@ -258,6 +273,12 @@ def test_no_runbook_at_all_is_the_one_problem(folder: Path, text: str, message: 
             "act means 'dim_act', which no verdict asks for",
         ),
         (
+            "event_types: [user.session.start]",
+            "event_types: [user.session.start, device.enrollment.create]",
+            0,
+            "device.enrollment.create is not among event_types in detection.yml",
+        ),
+        (
             "lists:\n",
             "lists:\n  clients: { columns: { a: VARCHAR }, rows: [] }\n",
             1,
@@ -287,6 +308,38 @@ def test_an_excuse_that_rests_on_nothing_at_all(folder: Path) -> None:
     assert _said(folder) == [
         f"runbook.yml:{line}: false_positive must rest on every step: one that failed forbids it"
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "kinds", "reads"),
+    [
+        ("client.sql", "[user.session.end*]", "user.session.start"),
+        ("acts.sql", "[policy.*]", "system.api_token.create"),  # in related.sql, which it reads
+    ],
+)
+def test_a_step_reads_no_type_that_it_does_not_list(
+    folder: Path, file: str, kinds: str, reads: str
+) -> None:
+    runbook = folder / "runbook.yml"
+    text = runbook.read_text(encoding="utf-8").replace("event_types: [user.session.start]\n", "\n")
+    query = f"    query: {file}\n"
+    runbook.write_text(text.replace(query, f"{query}    event_types: {kinds}\n"), encoding="utf-8")
+    broken(folder / "detection.yml", "  - user.session.start\n", "  - user.session.*\n")
+    step = file.removesuffix(".sql")
+    words = f": reads {reads}, which event_types of the step {step} does not list"
+    assert [said for said in _said(folder) if said.endswith(words)]
+
+
+def test_what_a_detection_does_not_list_its_runbook_cannot_read(folder: Path) -> None:
+    broken(folder / "detection.yml", "  - user.mfa.*\n", "")
+    query = (folder / "runbook" / "factor.sql").read_text(encoding="utf-8")
+    line = query[: query.index("deny_push")].count("\n") + 1
+    told = [said for said in _said(folder) if said.endswith(" does not list")]
+    assert told[0] == (
+        f"runbook/factor.sql:{line}: reads user.mfa.okta_verify.deny_push%, which event_types in "
+        "detection.yml does not list"
+    )
+    assert [said.partition(":")[0] for said in told[1:]] == ["runbook/related.sql"]  # once
 
 
 def test_times_on_the_edge_are_fine(folder: Path) -> None:

@@ -45,6 +45,7 @@ def step(name: str, answers: Mapping[str, AnswerRule], **changes: Any) -> Step:
         query=None,
         before_s=0,
         after_s=None,
+        event_types=None,
         answers=answers,
     )
     return replace(plain, **changes)

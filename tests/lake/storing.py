@@ -10,7 +10,7 @@ from mfagap.cases.templates import Event
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.manifest import Batch
 from mfagap.lake.store import Lake
-from mfagap.model import Delivery
+from mfagap.model import Delivery, Stretch
 
 SLOT_MS = 300_000
 END_MS = 2**60
@@ -46,7 +46,7 @@ def rows(
     until_ms: int | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return ``events`` by ``uuid``, less ``raw``."""
-    with lake.read(ANSWER, event_types, from_ms, to_ms, until_ms) as connection:
+    with lake.read(ANSWER, [Stretch(event_types, from_ms, to_ms)], until_ms) as connection:
         done = connection.execute("SELECT * EXCLUDE raw FROM events ORDER BY uuid")
         names = [str(column[0]) for column in done.description or ()]
         listed = [dict(zip(names, row, strict=True)) for row in done.fetchall()]

@@ -21,7 +21,7 @@ from mfagap.errors import LakeError
 from mfagap.lake import manifest, parquet, store
 from mfagap.lake.manifest import Batch
 from mfagap.lake.store import GRACE_MS, Lake
-from mfagap.model import Delivery
+from mfagap.model import Delivery, Stretch
 
 DAY_MS = 86_400_000
 NEXT_DAY = "2026-01-16T00:00:00Z"
@@ -115,7 +115,7 @@ def test_a_window_has_its_times_types_columns_and_moment(tmp_path: Path) -> None
     assert list(rows(lake, *window, WALL_MS)) == ["a", "odd", "told"]
     assert list(rows(lake, ["user.auth*"])) == ["mfa"]
     assert rows(lake, ["none"]) == rows(lake, to_ms=0) == {}
-    with lake.read({"raw"}, kinds, 0, END_MS) as connection:
+    with lake.read({"raw"}, [Stretch(kinds, 0, END_MS)]) as connection:
         (row,) = Sandbox(connection).run("SELECT raw FROM events WHERE uuid = 'a'", {}, {})
         assert json.loads(str(row["raw"])) == start("a")
         described = connection.execute("DESCRIBE events").fetchall()
@@ -123,6 +123,50 @@ def test_a_window_has_its_times_types_columns_and_moment(tmp_path: Path) -> None
         *("uuid", "event_type", "event_ms", "received_ms", "actor_id", "outcome_result"),
         *("session_id", "request_uri", "raw"),
     }
+
+
+def test_stretches_have_types_of_their_own(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    days = {name: f"2026-01-1{place}T12:00:00Z" for place, name in enumerate("abc", start=3)}
+    starts = [start(f"start-{name}", published=at) for name, at in days.items()]
+    factors = [event("mfa", f"mfa-{name}", published=at) for name, at in days.items()]
+    append(lake, delivered(tmp_path, [*starts, *factors]))
+    second_ms, third_ms = PUBLISHED_MS - DAY_MS, PUBLISHED_MS
+    parts = [
+        Stretch(["user.session.start"], 0, second_ms),
+        Stretch(["user.session.start", "user.authentication.*"], second_ms, third_ms),
+        Stretch(["user.authentication.*"], third_ms, END_MS),
+    ]
+    with lake.read({"uuid"}, parts) as connection:
+        found = connection.execute("SELECT uuid FROM events ORDER BY uuid").fetchall()
+    assert [uuid for (uuid,) in found] == ["mfa-b", "mfa-c", "start-a", "start-b"]
+    with lake.read({"uuid"}, []) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+
+
+def test_a_reader_whose_file_is_gone_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(tmp_path / "lake", grace_ms=0)
+    append(lake, delivered(tmp_path, [start("a")]))
+    for name in "bc":
+        append(lake, delivered(tmp_path, [start(name, published=NEXT_DAY)]))
+    stale = manifest.load(lake.folder)
+    assert lake.compact(now_ms=WALL_MS, most=1) == 1
+    lake.compact(now_ms=WALL_MS + 1)
+    append(lake, delivered(tmp_path, [start("d", published=NEXT_DAY)]), wall_ms=WALL_MS + 1)
+    first = iter([stale])
+
+    def load(folder: Path) -> manifest.Manifest:
+        return next(first, None) or manifest.load(folder)
+
+    monkeypatch.setattr(store, "load", load)
+    next_ms = PUBLISHED_MS + DAY_MS // 2
+    parts = [Stretch(["*"], 0, next_ms), Stretch(["*"], next_ms, END_MS)]
+    with lake.read({"uuid"}, parts) as connection:
+        found = connection.execute("SELECT uuid FROM events ORDER BY uuid").fetchall()
+    assert [uuid for (uuid,) in found] == ["a", "b", "c", "d"]
+    assert next(first, None) is None
 
 
 def test_small_files_are_merged_and_stay_for_a_while(tmp_path: Path) -> None:

@@ -188,9 +188,9 @@ def test_once_looked_through_only_what_is_new_is_read(
         spans: list[tuple[int, int]] = []
         read = type(work.workshop.lake).read
 
-        def noted(lake: Any, columns: Any, types: Any, *span: Any) -> Any:
-            spans.append(span[:2])
-            return read(lake, columns, types, *span)
+        def noted(lake: Any, columns: Any, stretches: Any, *until: Any) -> Any:
+            spans.extend((part.from_ms, part.to_ms) for part in stretches)
+            return read(lake, columns, stretches, *until)
 
         monkeypatch.setattr(type(work.workshop.lake), "read", noted)
         assert look(work.workshop, LATER_MS + 60_000) == 0

@@ -18,7 +18,7 @@ from mfagap import settings
 from mfagap.cli.main import main
 from mfagap.detect.load import load_all
 from mfagap.lake.store import Lake
-from mfagap.model import Detection
+from mfagap.model import Detection, Stretch
 from mfagap.service.collect import Collected, Course, Source, collect
 from mfagap.service.durable import Workshop
 from mfagap.service.run import sources
@@ -79,7 +79,7 @@ class Feed:
 
     @property
     def uuids(self) -> list[str]:
-        with self.workshop.lake.read({"uuid"}, ["*"], 0, 2**53) as connection:
+        with self.workshop.lake.read({"uuid"}, [Stretch(["*"], 0, 2**53)]) as connection:
             rows = connection.execute("SELECT uuid FROM events ORDER BY uuid").fetchall()
         return [str(uuid) for (uuid,) in rows]
 

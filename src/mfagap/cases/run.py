@@ -12,7 +12,7 @@ from mfagap.cases.load import Case
 from mfagap.detect.customize import customize
 from mfagap.detect.evaluate import evaluate
 from mfagap.engines.sandbox import Sandbox
-from mfagap.investigate.run import Inquiry, investigate, raised
+from mfagap.investigate.run import Inquiry, investigate, raised, stretches
 from mfagap.lake.memory import MemoryLake
 from mfagap.lake.projection import named_in
 from mfagap.lake.rejects import Rejects
@@ -57,6 +57,7 @@ def _run(detection: Detection, case: Case, file: Path) -> Outcome:
         investigations = None
         if customized.runbook:
             inquiry = Inquiry(customized, customized.runbook, evaluation.findings, case.now_ms)
+            lake.forget_outside(stretches(inquiry))  # a step reads no more than it says
             # How long it takes is no matter here.
             investigations = investigate(inquiry, sandbox, clock=lambda: 0.0)
         problems = [f"the case's own events are off: {reason.reason}" for reason in rejects.counts]

@@ -9,8 +9,9 @@ from mfagap.detect.attack import Attack
 from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.durations import seconds
 from mfagap.detect.form import form_errors, list_problems
+from mfagap.detect.lint_types import covered, undeclared
 from mfagap.detect.load import technique
-from mfagap.engines.portable import compared, faults
+from mfagap.engines.portable import faults
 from mfagap.errors import ContentError
 
 ADS = (
@@ -43,7 +44,7 @@ def problems(folder: Path) -> Iterator[ContentError]:
         yield from _attack(document)
         yield from list_problems(document)
         yield from _query(document, folder / "query.sql")
-        yield from lint_runbook.problems(folder, set(document.data["lists"]))
+        yield from lint_runbook.problems(folder, document)
         if document.data["id"] != folder.name:
             yield document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
     yield from headings(folder / "README.md", ADS)
@@ -81,37 +82,13 @@ def _query(document: Document, path: Path) -> Iterator[ContentError]:
     lists = document.data["lists"]
     for fault in faults(sql, tables={"events", *lists}, parameters=set(PARAMETERS)):
         yield ContentError(fault.message, str(path), fault.line)
-    yield from undeclared(document, sql, path)
     declared: list[str] = document.data["event_types"]
+    yield from undeclared(sql, path, declared, "event_types in detection.yml")
     for place, row in enumerate(lists.get("session_uses", {}).get("rows", [])):
         kind = str(row.get("pattern"))
-        if not any(_covers(pattern, kind) for pattern in declared):
+        if not covered(kind, declared):
             message = f"{kind} is not among event_types"
             yield document.error(message, ("lists", "session_uses", "rows", place))
-
-
-def undeclared(document: Document, sql: str, path: Path) -> Iterator[ContentError]:
-    """Yield each type of events that a query names and the document's ``event_types`` do not.
-
-    Args:
-        document: The metadata.
-        sql: The query.
-        path: Where the query stands.
-    """
-    declared: list[str] = document.data["event_types"]
-    for line, kind in compared(sql, "event_type"):
-        if not any(_covers(pattern, kind) for pattern in declared):
-            name = Path(document.file).name
-            message = f"reads {kind}, which event_types in {name} does not list"
-            yield ContentError(message, str(path), line)
-
-
-def _covers(declared: str, kind: str) -> bool:
-    """Return whether ``declared`` stands for all that ``kind``, a type or a pattern, matches."""
-    kind, declared = kind.lower(), declared.lower()
-    if declared.endswith("*"):
-        return kind.partition("%")[0].startswith(declared[:-1])
-    return kind == declared
 
 
 def headings(path: Path, wanted: Iterable[str]) -> Iterator[ContentError]:

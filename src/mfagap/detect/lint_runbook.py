@@ -1,14 +1,16 @@
 """Checks a detection's runbook: each problem names file and line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mfagap.detect.document import Document, Key, read, text_of
 from mfagap.detect.durations import seconds
 from mfagap.detect.form import form_errors, list_problems
-from mfagap.detect.runbook import FILE, FOLDER, NOW
+from mfagap.detect.lint_types import covered, undeclared
+from mfagap.detect.runbook import FILE, FOLDER, NOW, reads_shared
 from mfagap.engines.portable import faults
 from mfagap.errors import ContentError
 from mfagap.model import MfaStatus, VerdictWord
@@ -26,12 +28,12 @@ EXCUSES = frozenset({VerdictWord.BENIGN, VerdictWord.FALSE_POSITIVE})
 """Verdicts that a failed step forbids."""
 
 
-def problems(folder: Path, lists: set[str]) -> Iterator[ContentError]:
+def problems(folder: Path, detection: Document) -> Iterator[ContentError]:
     """Yield each problem of the runbook in ``folder``, if there is one.
 
     Args:
         folder: A detection's.
-        lists: Names of the detection's lists.
+        detection: Its metadata, whose form is as it should be.
     """
     file = folder / FILE
     if not file.exists():
@@ -50,7 +52,8 @@ def problems(folder: Path, lists: set[str]) -> Iterator[ContentError]:
     yield from _windows(document)
     yield from list_problems(document)
     yield from _verdicts(document)
-    yield from _queries(document, folder / FOLDER, lists)
+    yield from _queries(document, folder / FOLDER, set(detection.data["lists"]))
+    yield from _types(document, folder / FOLDER, detection.data["event_types"])
 
 
 def _times(document: Document) -> Iterator[ContentError]:
@@ -144,3 +147,31 @@ def _queries(document: Document, folder: Path, lists: set[str]) -> Iterator[Cont
         if not found and ";" in re.sub(r"--[^\n]*", "", sql):
             message = "no semicolon: a query is one SELECT, and may be put into another"
             yield ContentError(message, str(folder / file))
+
+
+def _types(document: Document, folder: Path, declared: Sequence[str]) -> Iterator[ContentError]:
+    """Yield types of events that a step reads and would not get, and those that nobody keeps."""
+    shared: str | None = document.data.get("shared")
+    read: dict[tuple[str, str], Sequence[str]] = {}
+    for place, step in enumerate(document.data["steps"]):
+        own: list[str] | None = step.get("event_types")
+        for kind in own or ():
+            if not covered(kind, declared):
+                message = f"{kind} is not among event_types in detection.yml"
+                yield document.error(message, ("steps", place, "event_types"))
+        where = f"event_types of the step {step['id']}" if own else "event_types in detection.yml"
+        for file in _read_by(step, folder, shared):
+            read[file, where] = own or declared
+    for (file, where), kinds in sorted(read.items()):
+        yield from undeclared(text_of(folder / file), folder / file, kinds, where)
+
+
+def _read_by(step: dict[str, Any], folder: Path, shared: str | None) -> Iterator[str]:
+    """Yield the file of each query that a step runs; of one that cannot be read was told."""
+    with suppress(ContentError):
+        if "query" in step:
+            sql = text_of(folder / step["query"])
+            yield step["query"]
+            if shared and reads_shared(sql, Path(shared).stem):
+                text_of(folder / shared)
+                yield shared

@@ -90,7 +90,7 @@ def _load(folder: Path, own: Path | None) -> Detection:
             raise document.error(f"id must be the folder's name, {folder.name!r}", ("id",))
         from mfagap.detect import lint_runbook  # it needs sqlglot, which takes a while to import
 
-        for error in lint_runbook.problems(folder, set(document.data["lists"])):
+        for error in lint_runbook.problems(folder, document):
             raise error
     return load(folder)
 

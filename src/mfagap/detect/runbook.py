@@ -73,6 +73,7 @@ def _step(data: dict[str, Any], queries: Path, shared: Source | None) -> Step:
         query=None if source is None else with_shared(source.sql, shared),
         before_s=seconds(data["before"]),
         after_s=None if data["after"] == NOW else seconds(data["after"]),
+        event_types=data.get("event_types"),
         answers={name: _answer(rule) for name, rule in data["answers"].items()},
     )
 
@@ -86,11 +87,16 @@ def content_list(data: dict[str, Any]) -> ContentList:
 
 def with_shared(sql: str, shared: Source | None) -> str:
     """Return ``sql`` with the query ``shared`` as its first CTE, where it reads that."""
-    if shared is None or not re.search(rf"\b{shared.name}\b", re.sub(r"--[^\n]*", "", sql)):
+    if shared is None or not reads_shared(sql, shared.name):
         return sql
     cte = f"WITH\n{shared.name} AS (\n{shared.sql}\n)"
     head = _HEAD.match(sql)
     return f"{cte}\n{sql}" if head is None else f"{cte},{sql[head.end() :]}"
+
+
+def reads_shared(sql: str, shared: str) -> bool:
+    """Return whether ``sql`` names the query ``shared``."""
+    return re.search(rf"\b{shared}\b", re.sub(r"--[^\n]*", "", sql)) is not None
 
 
 def _answer(data: dict[str, Any]) -> AnswerRule:

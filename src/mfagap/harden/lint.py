@@ -7,7 +7,8 @@ from typing import Any
 
 from mfagap.detect.document import Document, read, text_of
 from mfagap.detect.form import form_errors, list_problems
-from mfagap.detect.lint import headings, undeclared
+from mfagap.detect.lint import headings
+from mfagap.detect.lint_types import undeclared
 from mfagap.engines.portable import faults, given
 from mfagap.errors import ContentError
 from mfagap.harden.checks import FILE
@@ -66,7 +67,7 @@ def _query(document: Document, path: Path) -> Iterator[ContentError]:
     other = f"neither a table of checks nor a list of {FILE}"
     for fault in faults(sql, tables, set(PARAMETERS), other):
         yield ContentError(fault.message, str(path), fault.line)
-    yield from undeclared(document, sql, path)
+    yield from undeclared(sql, path, document.data["event_types"], f"event_types in {FILE}")
     reasons = given(sql, "reason")
     meant: dict[str, Any] = document.data["results"]
     for line, word in reasons:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from mfagap.detect.evaluate import Engine, Row
@@ -22,6 +23,7 @@ from mfagap.model import (
     Runbook,
     Scalar,
     Step,
+    Stretch,
     VerdictWord,
 )
 
@@ -172,16 +174,42 @@ def _asked(step: Step, query: str, inquiry: Inquiry, engine: Engine) -> list[Row
         return [row for rows in asked for row in rows]
 
 
+def stretches(inquiry: Inquiry) -> list[Stretch]:
+    """Return what of the log the steps read: what lies far back, only some of them do."""
+    detection = inquiry.detection
+    begins = [
+        (
+            _from(step, inquiry),
+            detection.event_types if step.event_types is None else step.event_types,
+        )
+        for step in inquiry.runbook.steps
+        if step.query is not None
+    ]
+    bounds = sorted({begin for begin, _ in begins})
+    return [
+        Stretch(
+            sorted({kind for begin, kinds in begins if begin <= from_ms for kind in kinds}),
+            from_ms,
+            to_ms,
+        )
+        for from_ms, to_ms in pairwise([*bounds, inquiry.until_ms + 1])
+    ]
+
+
 def parameters(step: Step, inquiry: Inquiry) -> dict[str, int]:
     """Return what ``step``'s query is given besides its lists."""
-    chain_s = inquiry.detection.chain_s
-    first_ms = min((finding.start_ms for finding in inquiry.findings), default=0)
     ranges = [_range(step, finding, inquiry.until_ms) for finding in inquiry.findings]
     return {
         **_settings(inquiry),
-        "from": first_ms - max(step.before_s, chain_s) * 1000,
+        "from": _from(step, inquiry),
         "to": max((to_ms for _, to_ms in ranges), default=0),
     }
+
+
+def _from(step: Step, inquiry: Inquiry) -> int:
+    """Return the earliest time that ``step`` looks at for any finding."""
+    first_ms = min((finding.start_ms for finding in inquiry.findings), default=0)
+    return first_ms - max(step.before_s, inquiry.detection.chain_s) * 1000
 
 
 def _settings(inquiry: Inquiry) -> dict[str, int]:

@@ -38,7 +38,7 @@ from mfagap.lake.projection import (
 from mfagap.lake.rejects import Problem, Rejects
 from mfagap.lake.statements import parsed
 from mfagap.lake.streams import Kind, kind_of
-from mfagap.model import Delivery, Totals
+from mfagap.model import Delivery, Stretch, Totals
 
 GROUP_BYTES = 512 * 1024 * 1024
 GROUP_FILES = 256
@@ -173,6 +173,15 @@ class MemoryLake:
             f"DELETE FROM events WHERE event_ms > {now_ms} OR received_ms > {now_ms}"
         )
         return gone
+
+    def forget_outside(self, stretches: Iterable[Stretch]) -> None:
+        """Drop what is of none of ``stretches``."""
+        wanted = " OR ".join(
+            f"(event_ms >= {part.from_ms} AND event_ms < {part.to_ms} "
+            f"AND {relevant(part.event_types)})"
+            for part in stretches
+        )
+        self.connection.execute(f"DELETE FROM events WHERE NOT ({wanted or 'false'})")
 
     def reread(self, lines: Sequence[str]) -> Sequence[Sequence[str]]:
         """See ``normalize.Reader``."""

@@ -22,7 +22,7 @@ from mfagap.lake.memory import FUTURE_MS, MemoryLake, relevant
 from mfagap.lake.parquet import FILE_ROWS, columns_of, present, rows_of, set_aside, unreadable
 from mfagap.lake.projection import ALWAYS, DAY_MS, quote
 from mfagap.lake.rejects import Problem, Rejects
-from mfagap.model import Delivery
+from mfagap.model import Delivery, Stretch
 
 GRACE_MS = 10 * 60 * 1000
 """How long a file that was replaced stays, for readers that know of no other yet."""
@@ -142,9 +142,7 @@ class Lake:
     def read(
         self,
         columns: Set[str],
-        event_types: Sequence[str],
-        from_ms: int,
-        to_ms: int,
+        stretches: Sequence[Stretch],
         received_until_ms: int | None = None,
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Give a database in memory whose table ``events`` holds a part of the log.
@@ -153,29 +151,24 @@ class Lake:
 
         Args:
             columns: Of ``events``; some are there in any case (``projection.ALWAYS``).
-            event_types: ``*`` at the end stands for any rest.
-            from_ms: The earliest time of an event.
-            to_ms: The first time that is too late.
+            stretches: What part; no two of them overlap.
             received_until_ms: The last moment at which it was received; None for any.
 
         Raises:
             LakeError: A file of the lake cannot be read.
         """
-        condition = f"event_ms >= {from_ms} AND event_ms < {to_ms}"
-        if received_until_ms is not None:
-            condition += f" AND received_ms <= {received_until_ms}"
+        received = "true" if received_until_ms is None else f"received_ms <= {received_until_ms}"
         with self._database() as opened:
             create_events(opened, ALWAYS | columns)
             for attempt in range(1, ATTEMPTS + 1):
                 manifest = load(self.folder)
-                files = [file for file in manifest.files if file.meets(from_ms, to_ms)]
                 try:
-                    self._fill(opened, files, event_types, condition)
+                    self._fill(opened, manifest.files, stretches, received)
                     break
                 except LakeError:
                     same = load(self.folder).generation == manifest.generation
                     if same or attempt == ATTEMPTS:
-                        raise
+                        raise  # else what is there already comes twice, and is coalesced
             yield opened
 
     def changes(self, after_generation: int) -> tuple[Batch, ...]:
@@ -298,24 +291,34 @@ class Lake:
     def _fill(
         self,
         connection: duckdb.DuckDBPyConnection,
-        files: Sequence[StoredFile],
-        event_types: Sequence[str],
+        stored: Sequence[StoredFile],
+        stretches: Sequence[Stretch],
         condition: str,
     ) -> None:
-        """Insert into ``events`` what meets ``condition`` and is of one of ``event_types``."""
-        paths = present(self.folder, files)
-        if not paths:
-            return
-        rows, run = rows_of(paths), connection.execute
+        """Insert into ``events`` what ``stored`` has of ``stretches`` that meets ``condition``."""
+        read: list[StoredFile] = []
         try:
-            if "*" not in event_types:
-                # Which rows have a type by its name, the files tell without being read.
-                condition += f" AND {_types(connection, rows, condition, event_types)}"
-            wanted = columns_of(str(name) for (name, *_) in run("DESCRIBE events").fetchall())
-            run(f"INSERT INTO events BY NAME SELECT {wanted} FROM {rows} WHERE {condition}")
+            for stretch in stretches:
+                files = [file for file in stored if file.meets(stretch.from_ms, stretch.to_ms)]
+                read += files
+                if paths := present(self.folder, files):
+                    _insert(connection, rows_of(paths), stretch, condition)
             coalesce(connection, "events", Rejects())  # counted when they were stored
         except duckdb.Error as error:
-            raise unreadable(self.folder, files, error) from error
+            raise unreadable(self.folder, read, error) from error
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, rows: str, stretch: Stretch, condition: str
+) -> None:
+    """Insert into ``events`` what ``rows`` have of ``stretch`` that meets ``condition``."""
+    run = connection.execute
+    condition += f" AND event_ms >= {stretch.from_ms} AND event_ms < {stretch.to_ms}"
+    if "*" not in stretch.event_types:
+        # Which rows have a type by its name, the files tell without being read.
+        condition += f" AND {_types(connection, rows, condition, stretch.event_types)}"
+    wanted = columns_of(str(name) for (name, *_) in run("DESCRIBE events").fetchall())
+    run(f"INSERT INTO events BY NAME SELECT {wanted} FROM {rows} WHERE {condition}")
 
 
 def _types(

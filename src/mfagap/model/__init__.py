@@ -1,7 +1,7 @@
 """The nouns, as frozen dataclasses; no I/O. Times are UTC epoch milliseconds unless named."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -136,6 +136,15 @@ class Slot:
     from_ms: int
     to_ms: int
     watermark_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Events of ``event_types`` in ``[from_ms, to_ms)``; ``*`` at a type's end is any rest."""
+
+    event_types: Sequence[str]
+    from_ms: int
+    to_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +316,7 @@ class Step:
         query: The same with the shared query as its first CTE, where it reads that.
         before_s: How long before the start it looks.
         after_s: How long after; None for until now.
+        event_types: What of the log it reads; None for all that the detection reads.
         answers: Rules by answer.
     """
 
@@ -317,6 +327,7 @@ class Step:
     query: str | None
     before_s: int
     after_s: int | None
+    event_types: Sequence[str] | None
     answers: Mapping[str, AnswerRule]
 
 

@@ -20,7 +20,7 @@ from mfagap.errors import MfagapError, SettingsError
 from mfagap.investigate.run import Inquiry, run_step
 from mfagap.lake.projection import named_in
 from mfagap.lake.store import Lake
-from mfagap.model import Detection, Slot
+from mfagap.model import Detection, Slot, Stretch
 from mfagap.service.durable import WATCHED_MS, agree
 from mfagap.service.metrics import address_of
 from mfagap.service.run import NOW, lateness_s, least, notifier, okta_client, wall_ms
@@ -242,7 +242,7 @@ def _lake(settings: Settings) -> Iterator[Check]:
         if held.newest_ms is None or held.oldest_ms is None:
             yield Check(Outcome.UNKNOWN, "lake", "it holds no event yet: `mfagap run --once`")
             return
-        with lake.read({"event_ms"}, ["*"], held.newest_ms, held.newest_ms + 1):
+        with lake.read({"event_ms"}, [Stretch(["*"], held.newest_ms, held.newest_ms + 1)]):
             span = f"{rfc3339(held.oldest_ms)} to {rfc3339(held.newest_ms)}"
             yield Check(Outcome.OK, "lake", f"{held.events:,} events, {span}")
         newest_ms = min(held.newest_ms, wall_ms())
@@ -258,10 +258,10 @@ def _columns(lake: Lake, detection: Detection, newest_ms: int) -> Check:
     asked = named_in(*detection.queries)
     wanted = [name for name in VITAL if name in asked]
     counts = ", ".join(("count(*) AS n", *(f"count({name}) AS {name}" for name in wanted)))
-    span = (newest_ms - DAY_S * 1000, newest_ms + 1)
-    with lake.read(asked, kinds, *span) as connection:
+    last_day = Stretch(kinds, newest_ms - DAY_S * 1000, newest_ms + 1)
+    with lake.read(asked, [last_day]) as connection:
         (found,) = DuckDBEngine(connection).run(f"SELECT {counts} FROM events", {}, {})
-    with lake.read(asked, kinds, 0, 0) as connection:
+    with lake.read(asked, []) as connection:
         failure = _fault(detection, Sandbox(connection))
     absent = [name for name in wanted if found["n"] and not found[name]]
     if failure is not None:

@@ -10,7 +10,7 @@ from mfagap.alerts import Suppression
 from mfagap.engines.duckdb import DuckDBEngine
 from mfagap.errors import StateError
 from mfagap.lake.store import Lake
-from mfagap.model import Detection
+from mfagap.model import Detection, Stretch
 from mfagap.settings import FLOOD_LIMIT
 from mfagap.state.alerts import Alerts, Outbox
 from mfagap.state.database import Database, Row
@@ -192,7 +192,8 @@ def _keys(
     columns = {"actor_id", "target_id", "client_ip", "event_ms"}
     span = (max(touched[0], within[0]), min(touched[-1] + SLOT_MS, within[1]))
     slots = ", ".join(str(from_ms // SLOT_MS) for from_ms in touched)
-    with workshop.lake.read(columns, workshop.event_types, *span) as connection:
+    stretch = Stretch(workshop.event_types, *span)
+    with workshop.lake.read(columns, [stretch]) as connection:
         yield from DuckDBEngine(connection).run(
             f"""
 SELECT actor_id, target_id, client_ip, min(event_ms) AS first_ms, max(event_ms) AS last_ms

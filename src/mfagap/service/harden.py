@@ -26,6 +26,7 @@ from mfagap.model import (
     MfaStatus,
     ScanResult,
     Slot,
+    Stretch,
     Totals,
     VerdictWord,
 )
@@ -274,7 +275,7 @@ def _from_lake(request: scan.Request, wanted: scan.Wanted) -> Generator[Log]:
     columns, types = scan.reads(detections, wanted)
     before_s = max(_before_s(detection) for detection in detections)
     from_ms = slot.from_ms - before_s * 1000
-    with lake.read(columns, types, from_ms, now_ms + 1) as connection:
+    with lake.read(columns, [Stretch(types, from_ms, now_ms + 1)]) as connection:
         sandbox = Sandbox(connection)
         totals = Totals(holds.files, holds.events, oldest_ms=holds.oldest_ms, newest_ms=newest_ms)
         result = replace(scan.judge(request, detections, sandbox, slot), totals=totals)

@@ -23,7 +23,7 @@ from mfagap.harden.journal import FOLDER, Journal, Run
 from mfagap.harden.plan import KIND, is_weak
 from mfagap.harden.snapshot import canonical
 from mfagap.harden.values import at
-from mfagap.model import Scalar, Severity
+from mfagap.model import Scalar, Severity, Stretch
 from mfagap.model.org import Json, OktaPolicy, Rule, Snapshot
 from mfagap.service.durable import TAKEN_IN, Workshop
 from mfagap.service.matters import open_alert
@@ -75,7 +75,8 @@ def look(workshop: Workshop, now_ms: int) -> int:
         return opened
     own = {entry.request for run in runs for entry in run.entries} - {None}
     lake = workshop.lake
-    with lake.read(_COLUMNS, EVENT_TYPES, from_ms, now_ms + 1, now_ms) as connection:
+    stretch = Stretch(EVENT_TYPES, from_ms, now_ms + 1)
+    with lake.read(_COLUMNS, [stretch], now_ms) as connection:
         events = DuckDBEngine(connection).run(_CHANGES, {}, {})
     with workshop.database.change():
         for event in events:

@@ -13,7 +13,7 @@ from mfagap import alerts
 from mfagap.alerts import AlertStatus, Change, Deed, Standing
 from mfagap.detect.evaluate import evaluate
 from mfagap.engines.sandbox import Sandbox
-from mfagap.investigate.run import UNRESOLVED, Inquiry, investigate
+from mfagap.investigate.run import UNRESOLVED, Inquiry, investigate, stretches
 from mfagap.lake.projection import named_in
 from mfagap.model import (
     ALERTING,
@@ -24,6 +24,7 @@ from mfagap.model import (
     Scalar,
     Severity,
     Slot,
+    Stretch,
     VerdictWord,
 )
 from mfagap.service import regressions
@@ -156,7 +157,7 @@ class _Work:
             return 0, 0
         from_ms, to_ms = due[0][0] - within.before_ms, due[-1][1] + within.after_ms
         changed = 0
-        with self._events((from_ms, to_ms)) as sandbox:
+        with self._events([Stretch(detection.event_types, from_ms, to_ms)]) as sandbox:
             events = {row["slot"]: row["events"] for row in sandbox.run(_COUNT, {}, {})}
             for span in due:
                 found = evaluate(detection, sandbox, Slot(*span, self.watermark_ms)).findings
@@ -233,12 +234,8 @@ class _Work:
                 findings.append(finding)
         if not findings:
             return {}
-        before_s = max(detection.chain_s, *(step.before_s for step in detection.runbook.steps))
-        from_ms = min(finding.start_ms for finding in findings) - before_s * 1000
-        with self._events((from_ms, self.now_ms + 1)) as sandbox:
-            inquiry = Inquiry(
-                detection, detection.runbook, findings, self.watermark_ms, self.now_ms
-            )
+        inquiry = Inquiry(detection, detection.runbook, findings, self.watermark_ms, self.now_ms)
+        with self._events(stretches(inquiry)) as sandbox:
             return investigate(
                 inquiry, sandbox, clock=clock, unresolved=unresolved, resolved=closed
             )
@@ -297,15 +294,15 @@ class _Work:
         return changed
 
     @contextmanager
-    def _events(self, span: tuple[int, int]) -> Generator[Sandbox]:
-        """Hold what the lake has of ``span``, as far as it had happened and come by NOW.
+    def _events(self, wanted: Iterable[Stretch]) -> Generator[Sandbox]:
+        """Hold what the lake has of ``wanted``, as far as it had happened and come by NOW.
 
         Always the same columns, as in a scan: by them copies that disagree are told apart.
         """
         columns = named_in(*self.detection.queries)
-        to_ms = min(span[1], self.now_ms + 1)
-        types, lake = self.detection.event_types, self.workshop.lake
-        with lake.read(columns, types, span[0], to_ms, self.now_ms) as connection:
+        until_ms = self.now_ms + 1
+        seen = [replace(part, to_ms=min(part.to_ms, until_ms)) for part in wanted]
+        with self.workshop.lake.read(columns, seen, self.now_ms) as connection:
             yield Sandbox(connection)
 
 

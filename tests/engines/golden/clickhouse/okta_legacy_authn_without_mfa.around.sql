@@ -124,7 +124,9 @@ WITH sign_ins AS MATERIALIZED (
         AND UPPER(e.outcome_result) = 'SUCCESS'
       )
       OR (
-        e.policy_kind = 'session' AND UPPER(e.outcome_result) = 'CHALLENGE'
+        LOWER(e.event_type) = 'policy.evaluate_sign_on'
+        AND e.policy_kind = 'session'
+        AND UPPER(e.outcome_result) = 'CHALLENGE'
       )
     )
 ), factored AS MATERIALIZED (

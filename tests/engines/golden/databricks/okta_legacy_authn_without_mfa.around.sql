@@ -127,7 +127,9 @@ WITH sign_ins AS (
         AND UPPER(e.outcome_result) = 'SUCCESS'
       )
       OR (
-        e.policy_kind = 'session' AND UPPER(e.outcome_result) = 'CHALLENGE'
+        LOWER(e.event_type) = 'policy.evaluate_sign_on'
+        AND e.policy_kind = 'session'
+        AND UPPER(e.outcome_result) = 'CHALLENGE'
       )
     )
 ), factored AS (

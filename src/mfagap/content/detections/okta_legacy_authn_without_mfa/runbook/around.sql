@@ -75,7 +75,8 @@ asked AS (
   WHERE e.event_ms >= $from AND e.event_ms <= $to
     AND ((LOWER(e.event_type) = 'user.authentication.auth_via_mfa'
           AND UPPER(e.outcome_result) = 'SUCCESS')
-         OR (e.policy_kind = 'session' AND UPPER(e.outcome_result) = 'CHALLENGE'))
+         OR (LOWER(e.event_type) = 'policy.evaluate_sign_on' AND e.policy_kind = 'session'
+             AND UPPER(e.outcome_result) = 'CHALLENGE'))
 ),
 factored AS (
   SELECT e.uuid AS uuid FROM sign_ins AS e JOIN asked AS a ON a.session_id = e.session_id
