@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.cli.logs import EVERY_STATUS, NINE, SHOWN_WITH_ALL, every_status, sign_in, write
 
+from mfagap.engines import sandbox
 from mfagap.errors import NothingReadable, SettingsError, UsageError
 from mfagap.model import MfaStatus, ScanResult, Severity
 from mfagap.report import document
@@ -76,6 +77,15 @@ def test_order_and_repeats_change_nothing(tmp_path: Path, log: Path) -> None:
     assert mixed.findings == plain.findings
     assert mixed.alerts == plain.alerts
     assert mixed.totals.duplicates == len(events[::2])
+
+
+def test_more_than_a_query_may_give_is_asked_in_halves(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _scan(log, investigated=None)
+    monkeypatch.setattr(sandbox, "MAX_ROWS", 2)
+    assert _scan(log, investigated=None) == whole
+    assert len(whole.findings) > 2
 
 
 def test_two_runs_give_the_same_bytes(log: Path) -> None:

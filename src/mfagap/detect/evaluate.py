@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mfagap.errors import EngineError
+from mfagap.errors import EngineError, QueryTooLarge
 from mfagap.model import (
     AlertContext,
     Confidence,
@@ -42,8 +43,9 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
 
     Raises:
         EngineError: The query failed, or gave a row of another form than ``Finding``.
+        QueryTooLarge: Within one millisecond there are more starts than a query may give.
     """
-    rows = engine.run(detection.query, parameters(detection, slot), detection.lists)
+    rows = asked(detection.query, detection.lists, detection, engine, slot)
     try:
         skipped = Counter(str(row["skip_reason"]) for row in rows if row["skip_reason"] is not None)
         findings = [_finding(detection, row) for row in rows if row["skip_reason"] is None]
@@ -51,6 +53,40 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
         raise EngineError(f"{detection.id} gave a row of another form: {error!r}") from error
     findings.sort(key=lambda f: (-f.severity, -f.start_ms, f.uuid))
     return Evaluation(tuple(findings), dict(sorted(skipped.items())))
+
+
+def asked(
+    query: str,
+    lists: Mapping[str, ContentList],
+    detection: Detection,
+    engine: Engine,
+    slot: Slot,
+) -> list[Row]:
+    """Return the rows of ``query`` over ``slot``; of half of it at a time where they are too many.
+
+    So a flood of sign-ins cannot hide any of them.
+
+    Args:
+        query: Judges each event of the slot alone, so that a slot can be cut anywhere.
+        lists: That it joins.
+        detection: Whose windows it is told.
+        engine: Holds ``events``.
+        slot: What is asked about.
+
+    Raises:
+        EngineError: The query failed.
+        QueryTooLarge: Within one millisecond there is more than a query may give.
+    """
+    try:
+        return [*engine.run(query, parameters(detection, slot), lists)]
+    except QueryTooLarge:
+        # A slot may be without end; what there is to halve lies before the watermark.
+        in_it = slot.from_ms + 1 < slot.watermark_ms < slot.to_ms
+        middle = (slot.from_ms + (slot.watermark_ms if in_it else slot.to_ms)) // 2
+        if middle <= slot.from_ms:
+            raise
+        halves = (replace(slot, to_ms=middle), replace(slot, from_ms=middle))
+        return [row for half in halves for row in asked(query, lists, detection, engine, half)]
 
 
 def parameters(detection: Detection, slot: Slot) -> dict[str, int]:

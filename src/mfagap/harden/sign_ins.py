@@ -1,13 +1,12 @@
 """Reads out of the log each decision of the session policy, with what it was asked about."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from mfagap.detect.evaluate import Engine, Row, parameters
+from mfagap.detect.evaluate import Engine, Row, asked, parameters
 from mfagap.detect.form import content
-from mfagap.errors import EngineError, QueryTooLarge
+from mfagap.errors import EngineError
 from mfagap.harden import policies, values
 from mfagap.model import ContentList, Detection, Finding, MfaStatus, Slot, VerdictWord
 from mfagap.model.hardening import SignIn
@@ -58,7 +57,7 @@ def read(
         "clients": detection.lists.get("clients", NO_CLIENTS),
         "session_policies": ContentList({"id": "VARCHAR"}, tuple((id_,) for id_ in ids if id_)),
     }
-    rows = _rows(engine, Slot(*span), detection, lists)
+    rows = asked(_SIGN_INS, lists, detection, engine, Slot(*span))
     found = sorted(map(_sign_in, rows), key=lambda sign_in: (sign_in.event_ms, sign_in.uuid))
     return tuple(found)
 
@@ -114,22 +113,6 @@ def changes(engine: Engine, span: tuple[int, int, int], detection: Detection) ->
     slot = Slot(from_ms, max(to_ms, watermark_ms + 1), watermark_ms)
     rows = engine.run(_CHANGES, parameters(detection, slot), {})
     return {str(row["id"]): number(row, "event_ms") for row in rows}
-
-
-def _rows(
-    engine: Engine, slot: Slot, detection: Detection, lists: Mapping[str, ContentList]
-) -> list[Row]:
-    """Return the query's rows; those of half the time at a time where they are too many."""
-    try:
-        return [*engine.run(_SIGN_INS, parameters(detection, slot), lists)]
-    except QueryTooLarge:
-        # A slot may be without end; what there is to halve lies before the watermark.
-        in_it = slot.from_ms + 1 < slot.watermark_ms < slot.to_ms
-        middle = (slot.from_ms + (slot.watermark_ms if in_it else slot.to_ms)) // 2
-        if middle <= slot.from_ms:
-            raise
-        halves = (replace(slot, to_ms=middle), replace(slot, from_ms=middle))
-        return [row for half in halves for row in _rows(engine, half, detection, lists)]
 
 
 def _sign_in(row: Row) -> SignIn:
