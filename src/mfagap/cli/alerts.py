@@ -6,7 +6,6 @@ import sys
 from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from mfagap.cli.columns import columns
@@ -154,21 +153,14 @@ def run_show(arguments: argparse.Namespace) -> int:
         MfagapError: See ``errors``.
     """
     from mfagap import settings
+    from mfagap.report import grid
     from mfagap.service import casebook
 
     width = get_terminal_size().columns if sys.stdout.isatty() else 0
     for line in casebook.shown(settings.load(arguments.config), arguments.alert):
-        for part in _wrapped(line, width):
+        for part in grid.wrapped(line, width) if width else [line]:
             show(part)
     return 0
-
-
-def _wrapped(line: str, width: int) -> list[str]:
-    """Return ``line`` as lines of ``width`` at most, set in as it is; whole where that is 0."""
-    margin = line[: len(line) - len(line.lstrip())]
-    if len(line) <= width or width <= len(margin) + 20:
-        return [line]
-    return wrap(line, width, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
 
 
 def run_deed(deed: str, arguments: argparse.Namespace) -> int:

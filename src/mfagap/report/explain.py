@@ -1,10 +1,10 @@
 """The runbook as it ran, in lines for a terminal: each question, and what the log answers."""
 
-import textwrap
 from collections.abc import Iterator
 
 from mfagap.detect.evaluate import rfc3339
 from mfagap.model import Answer, Evidence, Finding, Investigation, MfaStatus
+from mfagap.report import grid
 from mfagap.report.clean import terminal
 
 WIDTH = 110
@@ -12,23 +12,33 @@ MOST_REASON = 4000
 MOST_DETAIL = 300
 
 
-def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
-    """Yield the verdict on ``found`` with its reason, then each step with its answers."""
+def lines(found: Finding, investigation: Investigation | None, width: int = WIDTH) -> Iterator[str]:
+    """Yield the verdict on ``found`` with its reason, then each step with its answers.
+
+    Args:
+        found: What was found.
+        investigation: What the runbook came to; None where it was not run.
+        width: Of the terminal; no line has more than ``WIDTH`` characters.
+    """
+    for line in _lines(found, investigation):
+        yield from grid.wrapped(line, min(width, WIDTH))
+
+
+def _lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
     context = found.alert_context
     yield ""
     who = f"{terminal(context.user_email)} from {terminal(context.source_ip or '-')}"
     yield f"{context.session_start_time}  {who}, session {terminal(context.external_session_id)}"
-    yield from _wrapped(
-        f"{found.mfa_status.value}, confidence {found.confidence.value}, noted: "
-        f"{terminal(why(found), MOST_DETAIL)}; policy: {terminal(policy(found), MOST_DETAIL)}",
-        "  ",
+    yield (
+        f"  {found.mfa_status.value}, confidence {found.confidence.value}, noted: "
+        f"{terminal(why(found), MOST_DETAIL)}; policy: {terminal(policy(found), MOST_DETAIL)}"
     )
     if investigation is None:
         yield "  not investigated"
         return
     verdict = investigation.verdict
     yield f"  {verdict.verdict.value}, {verdict.severity.word}"
-    yield from _wrapped(terminal(verdict.reason, MOST_REASON), "  ")
+    yield f"  {terminal(verdict.reason, MOST_REASON)}"
     if verdict.follow_up_ms is not None:
         yield f"  Look again at {rfc3339(verdict.follow_up_ms)}."
     for item in investigation.evidence:
@@ -58,11 +68,11 @@ def policy(found: Finding) -> str:
 def _step(item: Evidence) -> Iterator[str]:
     yield f"  {item.step}: {terminal(item.question, MOST_DETAIL)}"
     if item.failure is not None:
-        yield from _wrapped(f"failed: {terminal(item.failure, MOST_DETAIL)}", "    ")
+        yield f"    failed: {terminal(item.failure, MOST_DETAIL)}"
     elif not item.answers:
         yield "    nothing"
     for answer in item.answers:
-        yield from _wrapped(_answer(answer), "    ")
+        yield f"    {_answer(answer)}"
     if item.count > len(item.answers):
         yield f"    … and {item.count - len(item.answers):,} more, not kept"
 
@@ -79,9 +89,3 @@ def _answer(answer: Answer) -> str:
     if answer.event is not None:
         parts.append(f"at {rfc3339(answer.event_ms)}, event {terminal(answer.event)}")
     return "  ".join(parts)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import IO
 
 from rich.cells import cell_len
@@ -15,7 +16,9 @@ PLAIN_WIDTH = 1000
 """Columns where the output is no terminal: a row is one line there, for grep and wc."""
 
 LEAST = 16
-"""The width down to which a column that may be folded is folded."""
+"""The width down to which a long column is folded."""
+LEAST_OF_OTHERS = 12
+"""The width down to which another that may be folded is, before ``Layout.last`` are dropped."""
 
 STYLES: Mapping[Severity, str] = {
     Severity.CRITICAL: "bold red",
@@ -53,8 +56,20 @@ class Terminal(Console):
         raise BrokenPipeError
 
     def say(self, line: str = "", style: str = "") -> None:
-        """Print ``line``, which is clean."""
-        self.print(Text(line, style=style if self.color else ""))
+        """Print ``line``, which is clean; what has no room goes on below, set in."""
+        for part in wrapped(line, self.width):
+            self.print(Text(part, style=style if self.color else ""))
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """Return ``line`` as lines of ``width`` characters at most, each set in as it is and more.
+
+    Where so little room is left that it would be a column of syllables, it stays whole.
+    """
+    margin = line[: len(line) - len(line.lstrip())]
+    if len(line) <= width or width <= len(margin) + 20:
+        return [line]
+    return wrap(line, width, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +81,14 @@ class Layout:
         long: Columns that are folded down to ``LEAST``.
         dropped: What a terminal that is too narrow does without, the first first.
         folded: Other columns that may be folded, where nothing more is dropped.
+        last: What is dropped where those would be folded too much, the first first.
     """
 
     limits: Mapping[str, int]
     long: Sequence[str]
     dropped: Sequence[str]
     folded: Sequence[str] = ()
+    last: Sequence[str] = ()
 
 
 Row = Mapping[str, str]
@@ -96,14 +113,17 @@ def draw(
 def _fitting(layout: Layout, rows: Sequence[Row], width: int) -> list[str]:
     """Return the columns that ``width`` has room for."""
     names = list(layout.limits)
-    for name in layout.dropped:
-        if sum(_width(layout, rows, kept) for kept in names) + 2 * (len(names) - 1) <= width:
-            break
-        names.remove(name)
+    least = dict.fromkeys(layout.long, LEAST)
+    for dropped in (layout.dropped, layout.last):
+        for name in dropped:
+            if sum(_width(rows, kept, least) for kept in names) + 2 * (len(names) - 1) <= width:
+                break
+            names.remove(name)
+        least |= dict.fromkeys(layout.folded, LEAST_OF_OTHERS)
     return names
 
 
-def _width(layout: Layout, rows: Sequence[Row], name: str) -> int:
+def _width(rows: Sequence[Row], name: str, least: Mapping[str, int]) -> int:
     """Return how wide the column ``name`` has to be."""
     widest = max(cell_len(text) for text in (name, *(row[name] for row in rows)))
-    return min(widest, LEAST) if name in layout.long else widest
+    return min(widest, least.get(name, widest))

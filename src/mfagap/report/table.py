@@ -28,6 +28,7 @@ _LAYOUT = grid.Layout(
     long=("POLICY", "WHY", "CLIENT"),
     dropped=("CLIENT", "WHY", "CONF", "POLICY", "STATUS"),  # who and where are kept
     folded=("USER", "ADDRESS"),
+    last=("START (UTC)", "SEVERITY"),
 )
 
 MOST_AGENT = 1000
@@ -62,7 +63,7 @@ def render(
         console.say(f"The terminal is too narrow for {', '.join(missing)}; --explain tells them.")
     if explained:
         for found in findings:
-            for line in explain.lines(found, result.investigation(found)):
+            for line in explain.lines(found, result.investigation(found), console.width):
                 console.say(line)
 
 
