@@ -306,7 +306,7 @@ def test_a_plan_takes_policies(harden: Run, demo: tuple[Path, Path], tmp_path: P
     done = harden("plan", demo[0], "--from", file, "-q")
     assert (done.code, done.err) == (
         2,
-        "mfagap: the session policies are not known: was not read\n",
+        "mfagap: the session policies are not known: not read\n",
     )
 
 

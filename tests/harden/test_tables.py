@@ -96,7 +96,7 @@ def test_parts() -> None:
     assert [row for row in found if row["missing"]] == [
         {"part": "groups", "missing": "Everyone: not there"}
     ]
-    assert {row["missing"] for row in rows(NOTHING, "snapshot_parts")} == {"was not read"}
+    assert {row["missing"] for row in rows(NOTHING, "snapshot_parts")} == {"not read"}
     assert all(not rows(NOTHING, name) for name in tables(NOTHING) if name != "snapshot_parts")
 
 

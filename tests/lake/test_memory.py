@@ -87,7 +87,7 @@ def test_another_event_under_a_taken_uuid_is_a_reject_whatever_the_order(tmp_pat
         # Of one time, the first in the order of the types is kept: user.authentication…
         assert row["event_type"] == "user.authentication.auth_via_mfa"
         assert row["event_ms"] == PUBLISHED_MS
-        assert found.places == [("(in memory)", 0, "uuid of another event", False)] * 2
+        assert found.places == [("event same", 0, "uuid of another event", False)] * 2
         texts = [json.loads(reject["text"]) for reject in found.rejects]
         assert [(text["event_ms"], text["event_type"]) for text in texts] == [
             (PUBLISHED_MS, "user.session.start"),

@@ -12,8 +12,8 @@ from mfagap.lake.parquet import columns_of
 from mfagap.lake.projection import TEXT_COLUMNS
 from mfagap.lake.rejects import Problem, Rejects
 
-IN_MEMORY = "(in memory)"
-"""Where a problem is that was seen only once all was read."""
+EVENT = "event {}"
+"""Where a problem is that was seen only once all was read, and so in no file."""
 
 IDENTITY = ("uuid", "event_ms", "event_type")
 """What copies of one event agree on."""
@@ -105,16 +105,16 @@ SELECT {", ".join(IDENTITY)} FROM {table} WHERE uuid IN (FROM repeated)
 GROUP BY {", ".join(IDENTITY)} HAVING {disagree}""")  # with the above, it would take thrice as long
     run(f"DELETE FROM {table} WHERE uuid IN (FROM repeated)")
     run(f"INSERT INTO {table} SELECT {', '.join(columns)} FROM single WHERE place = 1")
-    taken = "SELECT to_json(single)::VARCHAR FROM single WHERE place > 1 ORDER BY uuid, place"
-    for (text,) in run(taken).fetchall():
-        rejects.add(Problem("uuid of another event", IN_MEMORY, 0, used=False, text=text))
-    differing = (
-        f"SELECT to_json(single)::VARCHAR FROM single SEMI JOIN unlike "
-        f"USING ({', '.join(IDENTITY)}) WHERE place = 1 ORDER BY uuid"
-    )
-    for (text,) in run(differing).fetchall():
-        reason = "deliveries of one uuid disagree"
-        rejects.add(Problem(reason, IN_MEMORY, 0, used=True, text=text))
+    told = "SELECT uuid, to_json(single)::VARCHAR FROM single"
+    taken = f"{told} WHERE place > 1 ORDER BY uuid, place"
+    for uuid, text in run(taken).fetchall():
+        place = EVENT.format(uuid)
+        rejects.add(Problem("uuid of another event", place, 0, used=False, text=text))
+    shared = ", ".join(IDENTITY)
+    differing = f"{told} SEMI JOIN unlike USING ({shared}) WHERE place = 1 ORDER BY uuid"
+    for uuid, text in run(differing).fetchall():
+        place = EVENT.format(uuid)
+        rejects.add(Problem("deliveries of one uuid disagree", place, 0, used=True, text=text))
     ((repeats,),) = run("SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM single").fetchall()
     return int(repeats)
 

@@ -17,7 +17,7 @@ from typing import Self
 import duckdb
 
 from mfagap.errors import EngineError
-from mfagap.lake.coalesce import IN_MEMORY, coalesce
+from mfagap.lake.coalesce import EVENT, coalesce
 from mfagap.lake.database import compress, create_events, database
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
@@ -402,13 +402,14 @@ FROM {read}""")
             return
         cut = "[" + ", ".join(f"CASE WHEN {WAS_CUT.format(c)} THEN {quote(c)} END" for c in columns)
         rows = self.connection.execute(f"""
-SELECT to_json({{uuid: uuid, cut: cut}})::VARCHAR
+SELECT uuid, to_json({{uuid: uuid, cut: cut}})::VARCHAR
 FROM (SELECT uuid, list_filter({cut}], lambda name: name IS NOT NULL) AS cut FROM events
       WHERE {long})
 WHERE len(cut) > 0 ORDER BY uuid""")
         while batch := rows.fetchmany(1000):
-            for (text,) in batch:
-                self._rejects.add(Problem(VALUE_CUT, IN_MEMORY, 0, used=True, text=text))
+            for uuid, text in batch:
+                problem = Problem(VALUE_CUT, EVENT.format(uuid), 0, used=True, text=text)
+                self._rejects.add(problem)
 
     def _reject(self, reason: str, name: str, text: str = "") -> None:
         self._rejects.add(Problem(reason, name, 0, used=False, text=text))

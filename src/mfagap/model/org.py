@@ -54,7 +54,7 @@ class Part:
         return self.missing is None
 
 
-UNREAD = Part(missing="was not read")
+UNREAD = Part(missing="not read")
 
 
 @dataclass(frozen=True, slots=True)

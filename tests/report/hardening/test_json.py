@@ -237,7 +237,7 @@ def test_nothing_at_all() -> None:
     assert told["summary"]["worst"] is None
     assert told["snapshot"]["digest"] is None
     assert told["snapshot"]["taken_at"] is None
-    assert {part["missing"] for part in told["snapshot"]["parts"]} == {"was not read"}
+    assert {part["missing"] for part in told["snapshot"]["parts"]} == {"not read"}
     assert (told["plan"], told["agreement"], told["impact"]) == (None, None, [])
 
 
@@ -284,12 +284,12 @@ def test_names_of_policies_and_rules() -> None:
 
 def test_what_is_unknown_for_one_reason_is_one_line() -> None:
     assert document.unknown(FOUND) == [
-        "zones: 403: the scope okta.networkZones.read is missing",
+        "the network zones: 403: the scope okta.networkZones.read is missing",
         "The log begins 2026-01-13.",
     ]
     (line,) = document.unknown(EMPTY)
-    assert line.startswith("OKTA_SIGN_ON, MFA_ENROLL, ")
-    assert line.endswith(", groups, user_factors: was not read")
+    assert line.startswith("the session policies, the enrollment policies, ")
+    assert line.endswith(", the groups, the users' factors: not read")
 
 
 def test_controls() -> None:

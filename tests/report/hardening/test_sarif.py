@@ -119,7 +119,9 @@ def test_what_is_not_known_is_notified() -> None:
         "toolConfigurationNotifications": [
             {
                 "level": "warning",
-                "message": {"text": "zones: 403: the scope okta.networkZones.read is missing"},
+                "message": {
+                    "text": "the network zones: 403: the scope okta.networkZones.read is missing"
+                },
             },
             {"level": "warning", "message": {"text": "The log begins 2026-01-13."}},
         ],

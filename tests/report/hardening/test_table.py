@@ -67,7 +67,7 @@ def test_all_of_it() -> None:
         "curl/8.5.0 An OAuth 2 client of its own.",
         "",
         "What is not known:",
-        "zones: 403: the scope okta.networkZones.read is missing",
+        "the network zones: 403: the scope okta.networkZones.read is missing",
         "The log begins 2026-01-13.",
     ]
 
@@ -79,8 +79,9 @@ def test_nothing_at_all() -> None:
         "Legacy sessions that got in on one factor since 2025-12-16 12:00:00 UTC: 0.",
         "",
         "What is not known:",
-        "  OKTA_SIGN_ON, MFA_ENROLL, ACCESS_POLICY, PASSWORD, zones, authenticators, "
-        "threat_insight, api_tokens, groups, user_factors: was not read",
+        "  the session policies, the enrollment policies, the app policies, the password policies, "
+        "the network zones, the authenticators, the ThreatInsight setting, the API tokens, "
+        "the groups, the users' factors: not read",
     ]
 
 

@@ -21,6 +21,7 @@ from mfagap.model.hardening import (
     Plan,
 )
 from mfagap.model.org import (
+    PART_NAMES,
     PARTS,
     POLICY_TYPES,
     Part,
@@ -301,7 +302,7 @@ def unknown(found: Hardening) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name in PARTS:
         if missing := found.snapshot.part(name).missing:
-            reasons.setdefault(missing, []).append(name)
+            reasons.setdefault(missing, []).append(PART_NAMES[name])
     return [*(f"{', '.join(names)}: {why}" for why, names in reasons.items()), *found.notes]
 
 
