@@ -1,7 +1,8 @@
 """Runs that meet trouble: what each says, and how the state ends; run as a program.
 
 ``python -m tests.service.troubles FOLDER URL`` writes a JSON list: the trouble, what the run that
-met it said, and what differs from a run that met none, once the trouble is over.
+met it said, and what differs from a run that met none, once the trouble is over. With ``--disks``,
+for which it must be allowed to mount, the troubles are file systems that are full.
 """
 
 import json
@@ -10,6 +11,7 @@ import resource
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -41,6 +43,8 @@ NUMBER = 1
 """The tick that meets trouble, on the state that the one before it has left."""
 EVERY = 4
 """Of the writes, so many fall to each at which the disk becomes full."""
+ROOM_KIB = (0, 16, 32, 64, 128, 256, 512, 1024)
+"""What a small disk has beside the state that is on it already; the last is enough."""
 
 Telling = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -162,6 +166,21 @@ class Scenes:
             said = attempted(lambda folder=folder, write=write: full(folder, write))
             yield self.met("full disk", folder, said)
 
+    def small_disk(self) -> Iterator[Met]:
+        """A file system that is full: what is written fails with ENOSPC, wherever it is."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        for room in ROOM_KIB:
+            mount("-t", "tmpfs", "-o", "size=64M", "tmpfs", str(disk))
+            folder = disk / "run"
+            copy(self.before, folder)
+            size = shutil.disk_usage(disk).used + room * 1024
+            mount("-o", f"remount,size={size}", str(disk))
+            said = attempted(lambda folder=folder: ran(folder))
+            mount("-o", "remount,size=64M", str(disk))
+            yield self.met(f"{room} KiB left", folder, said)
+            subprocess.run(["umount", str(disk)], check=True)
+
     def read_only(self) -> Met:
         with tempfile.TemporaryDirectory(dir="/tmp") as name:  # where nobody may look, too
             Path(name).chmod(0o755)
@@ -222,6 +241,10 @@ class Scenes:
             yield self.met("truncated WAL", folder, said, essence)
 
 
+def mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
 def serve_and_die(folder: Path) -> None:
     """Run once for each arrival, and for an event that says nothing; end by SIGKILL."""
     configured = settings.load(folder / "mfagap.toml")
@@ -250,24 +273,26 @@ def essence(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(folder: Path, url: str) -> None:
-    """Meet every trouble."""
+def troubles(scenes: Scenes) -> Iterator[Met]:
+    yield from scenes.full_disk()
+    yield scenes.read_only()
+    yield scenes.corrupt_parquet()
+    yield scenes.clock(59)
+    yield scenes.clock(60)
+    yield scenes.two_at_once()
+    yield scenes.older_lake()
+    yield from scenes.torn_log()
+
+
+def main(folder: Path, url: str, *, disks: bool) -> None:
+    """Meet every trouble, or every disk."""
     os.environ["SOC"] = url
     tempfile.tempdir = str(folder)
     warm(folder / "warm")
     scenes = Scenes(folder)
-    met = [
-        *scenes.full_disk(),
-        scenes.read_only(),
-        scenes.corrupt_parquet(),
-        scenes.clock(59),
-        scenes.clock(60),
-        scenes.two_at_once(),
-        scenes.older_lake(),
-        *scenes.torn_log(),
-    ]
+    met = scenes.small_disk() if disks else troubles(scenes)
     print(json.dumps([[one.trouble, one.said, one.differing] for one in met]))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], disks="--disks" in sys.argv)
