@@ -120,6 +120,8 @@ def _clauses(
 ) -> Iterator[str]:
     """Yield what ``item`` says under ``name``, each with its citation; first what decided."""
     named = [answer for answer in item.answers if answer.name == name]
+    if not named:  # of most names there is none, and thousands of sessions may be asked about
+        return
     said = [answer for answer in named if meaning(rule, answer) in decisive.when] or named
     for answer in apart(said)[:MOST_OF_ONE]:
         text = rule.says

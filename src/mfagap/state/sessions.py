@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cattrs import Converter
 
@@ -253,14 +254,15 @@ WHERE {condition} ORDER BY +start_ms, uuid""",
         """Store a run of the runbook, where it came to something else than the last one."""
         key = (investigation.detection, investigation.uuid)
         verdict = investigation.verdict
-        text = json.dumps(_CONVERTER.unstructure(investigation), sort_keys=True)
+        data = _CONVERTER.unstructure(investigation)
         last = self._database.rows(
             "SELECT run, investigation FROM investigations WHERE detection = ? AND uuid = ? "
             "ORDER BY run DESC LIMIT 1",
             key,
         )
-        if not last or _told(str(last[0]["investigation"])) != _told(text):
+        if not last or _told(json.loads(last[0]["investigation"])) != _told(data):
             run = int(last[0]["run"]) + 1 if last else 1
+            text = json.dumps(data, sort_keys=True)
             self._database.run(
                 "INSERT INTO investigations VALUES (?, ?, ?, ?, ?)", (*key, run, now_ms, text)
             )
@@ -329,9 +331,8 @@ def _session(row: Row) -> Session:
     return Session(finding, row["mfa_status"] is None, verdict, severity)
 
 
-def _told(text: str) -> str:
+def _told(run: Mapping[str, Any]) -> list[Any]:
     """Return what an investigation came to, without how far it saw and how long it took."""
-    run = json.loads(text)
     steps = [[item["step"], item["digest"], item["failure"]] for item in run["evidence"]]
     verdict = run["verdict"]
-    return json.dumps([verdict["verdict"], verdict["severity"], verdict["follow_up_ms"], steps])
+    return [verdict["verdict"], verdict["severity"], verdict["follow_up_ms"], steps]
