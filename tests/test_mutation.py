@@ -398,6 +398,33 @@ def test_a_query_that_never_ends_is_stopped(folder: Path, monkeypatch: pytest.Mo
         assert not bench.unchanged(Piece("starts", f"starts AS ({endless})", frozenset()))
 
 
+@pytest.mark.parametrize(
+    ("changed", "passes"),
+    [
+        ("SELECT * FROM ({sql}) ORDER BY uuid", True),
+        ("SELECT * FROM ({sql}) ORDER BY uuid DESC", True),
+        ("SELECT * FROM ({sql}) UNION ALL SELECT * FROM ({sql})", False),
+        ("SELECT * FROM ({sql}) LIMIT 1", False),
+        ("SELECT * FROM ({sql}) LIMIT 0", False),
+        ("SELECT * REPLACE (CAST(event_ms AS VARCHAR) AS event_ms) FROM ({sql})", False),
+        ("SELECT * REPLACE ('high' AS severity) FROM ({sql})", False),
+        ("SELECT * REPLACE ('?' AS uuid) FROM ({sql})", False),
+        ("SELECT * EXCLUDE (user_agent) FROM ({sql})", False),
+    ],
+)
+def test_what_passes_has_the_rows_that_are_expected_in_any_order(
+    folder: Path, changed: str, *, passes: bool
+) -> None:
+    shutil.copy(folder / "cases" / "weak.yml", folder / "cases" / "weaker.yml")
+    detection, cases = detections.load(folder), load(folder, Templates())
+    with Rejects() as rejects, MemoryLake(rejects, together.latest(cases)) as lake:
+        together.load(lake, detection, cases)
+        (group,) = together.groups(lake, detection, cases, parse(SMALL).pieces)
+        bench = together.Bench(lake, group)
+        bench.expect(SMALL)
+        assert bench.passes(changed.format(sql=SMALL)) is passes
+
+
 def test_cases_that_change_what_is_said_of_others_are_judged_apart() -> None:
     """An identity provider that changed concerns every start that names none."""
     detection = detections.load(FOLDER)

@@ -81,7 +81,7 @@ class RunbookBench:
         self._stages: dict[str, Bench] = {}
         self._runbook = runbook
         members = bench.group.members
-        rows = bench.by_case(sql)
+        rows = bench.by_case(bench.run(sql))
         detection = next(iter(members.values()))[0]
         slot = bench.group.slot
         found = [
@@ -108,8 +108,7 @@ class RunbookBench:
             for step in slip.steps:
                 stage = self._stage(step, slip)
                 if slip.mutant.piece.name == RESULT or not stage.unchanged(slip.mutant.piece):
-                    limited = f"SELECT * FROM ({self._sql(step, slip)}) LIMIT {TOO_MUCH}"
-                    rows = stage.run(limited)
+                    rows = stage.first(TOO_MUCH, self._sql(step, slip))
                     if len(rows) == TOO_MUCH:
                         return False
                     changed[step.id] = Run(step, by_session(step, rows), 0)

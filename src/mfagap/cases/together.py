@@ -185,6 +185,7 @@ class Bench:
         self.group = group
         self._engine = DuckDBEngine(lake.connection.cursor())
         self._passing: Mapping[str, Sequence[Row]] = {}
+        self._count = 0
         self._digests: dict[str, object] = {}
         self.run(f"CREATE SCHEMA IF NOT EXISTS {group.schema}")
         self.run(f"SET schema = '{group.schema}'")
@@ -211,8 +212,9 @@ class Bench:
 
     def passes(self, sql: str) -> bool:
         """Return whether all cases pass with ``sql``; they do not where it fails or never ends."""
-        try:
-            return not any(True for _ in self.failing(sql))
+        try:  # a case expects each of its rows: with more rows, or fewer, one fails
+            rows = self.first(self._count + 1, sql)
+            return len(rows) == self._count and not any(True for _ in self._failing(rows))
         except EngineError:
             return False
 
@@ -222,29 +224,31 @@ class Bench:
         Raises:
             EngineError: The query failed, took too long, or gave a row of another form.
         """
-        rows = self.by_case(sql)
-        if "" in rows:
+        yield from self._failing(self.run(sql))
+
+    def _failing(self, rows: Sequence[dict[str, Scalar]]) -> Iterator[str]:
+        by_case = self.by_case(rows)
+        if "" in by_case:
             yield ""
         for suffix, member in self.group.members.items():
-            found = rows.get(suffix, [])
+            found = by_case.get(suffix, [])
             if found != self._passing.get(suffix) and _fails(member, suffix, found):
                 yield suffix
 
     def expect(self, sql: str) -> None:
         """Remember the rows of ``sql``, with which all cases pass: the same again need no look."""
-        self._passing = self.by_case(sql)
+        rows = self.run(sql)
+        self._count, self._passing = len(rows), self.by_case(rows)
 
-    def by_case(self, sql: str) -> Mapping[str, Sequence[dict[str, Scalar]]]:
-        """Return the rows of ``sql`` by the suffix of their case.
-
-        Raises:
-            EngineError: The query failed or took too long.
-        """
-        rows: dict[str, list[dict[str, Scalar]]] = {}
-        for row in self.run(sql):
+    def by_case(
+        self, rows: Sequence[dict[str, Scalar]]
+    ) -> Mapping[str, Sequence[dict[str, Scalar]]]:
+        """Return ``rows`` by the suffix of their case; "" has those that are nobody's."""
+        cases: dict[str, list[dict[str, Scalar]]] = {}
+        for row in rows:
             suffix = str(row.get("uuid"))[-_LENGTH:]
-            rows.setdefault(suffix if suffix in self.group.members else "", []).append(row)
-        return rows
+            cases.setdefault(suffix if suffix in self.group.members else "", []).append(row)
+        return cases
 
     def _digest(self, sql: str) -> object:
         """Return what tells the rows of ``sql`` from others, whatever their order."""
@@ -268,6 +272,11 @@ class Bench:
             EngineError: The query failed or took too long.
         """
         return self.timed(lambda engine: engine.run(sql, self.group.parameters, lists or {}))
+
+    def first(self, most: int, sql: str) -> list[dict[str, Scalar]]:
+        """Return the first ``most`` rows of ``sql``, or all if there are fewer; see ``run``."""
+        engine = DuckDBEngine(self._engine.connection, most)
+        return self.timed(lambda _: engine.run(sql, self.group.parameters, {}))
 
 
 def _all_of(cte: Piece) -> str:

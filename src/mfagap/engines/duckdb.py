@@ -1,5 +1,6 @@
 """The embedded engine: DuckDB, over the ``events`` table of a lake's connection."""
 
+import sys
 from collections.abc import Mapping
 
 import duckdb
@@ -14,11 +15,13 @@ class DuckDBEngine:
 
     Args:
         connection: Holds ``events``.
+        most: So many rows of an answer are read; those after them cost nothing.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, most: int = sys.maxsize) -> None:
         """See the class."""
         self.connection = connection
+        self._most = most
 
     def run(
         self, sql: str, parameters: Mapping[str, int], lists: Mapping[str, ContentList]
@@ -40,7 +43,8 @@ class DuckDBEngine:
             used = {name: value for name, value in parameters.items() if name in names}
             result = self.connection.execute(statement, used)
             columns = [column[0] for column in result.description or ()]
-            return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+            rows = result.fetchmany(self._most)
+            return [dict(zip(columns, row, strict=True)) for row in rows]
         except duckdb.Error as error:
             raise EngineError(f"the query failed: {error}") from error
 
