@@ -27,6 +27,9 @@ LIMIT_S = 2
 """A query that joins everything with everything is stopped after this; none that passes takes more
 than 0.2 s."""
 
+_FEW_ROWS = "disabled_optimizers = 'join_order,statistics_propagation'"
+"""Over the few events of cases these passes take longer than they save."""
+
 _APART = (
     *("actor_id", "actor_login", "session_id", "root_session_id", "transaction_id", "request_id"),
     *("authn_request_id", "dt_hash", "target_id", "idp_id", "client_ip", "user_agent"),
@@ -75,6 +78,7 @@ def load(lake: MemoryLake, detection: Detection, cases: Sequence[Case]) -> None:
         ]
     )
     lake.connection.execute("SET threads = 1")  # each core has a process of its own
+    lake.connection.execute(f"SET {_FEW_ROWS}")
     lake.connection.execute(f"""
 CREATE TABLE shared AS
 SELECT e.* REPLACE (event_ms + shift AS event_ms, received_ms + shift AS received_ms, {apart})
