@@ -9,6 +9,7 @@
     ├── ContentError             exit 1   a detection or case folder is off; names file and line
     ├── EngineError              exit 1   the SQL engine refused a query
     │   └── QueryTooLarge        exit 1   it gives or needs more than there is room for
+    │       └── AnswerTooLarge   exit 1   it gives more rows or text than may be
     ├── LakeError                exit 1   the stored events cannot be read or written
     ├── SourceError              exit 1   a feed could not be read
     │   ├── CursorRefused        exit 1   it no longer knows where we left off
@@ -71,6 +72,10 @@ class EngineError(MfagapError):
 
 class QueryTooLarge(EngineError):
     """A query gives or needs more than there is room for; asked about less, it may not."""
+
+
+class AnswerTooLarge(QueryTooLarge):
+    """A query gives more rows or text than it may; asked about less, it gives less."""
 
 
 class LakeError(MfagapError):

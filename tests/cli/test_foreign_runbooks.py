@@ -63,7 +63,7 @@ def test_without_a_runbook_there_is_no_verdict(run: Run, log: Path, own: Path) -
     assert [line[key] for key in keys] == [None, None, None, [], "medium"]
     done = run("investigate", "102ada", "--logs", log, "--detections", own.parent)
     assert done.code == 0
-    assert "\n  not investigated\n" in done.out
+    assert "\n  medium, not investigated\n" in done.out
 
 
 def test_without_a_runbook_no_run_is_written_down(
@@ -139,6 +139,18 @@ def test_a_step_that_fails_is_told_and_ends_nothing(run: Run, log: Path, own: Pa
     (entry,) = (entry for entry in line["evidence"] if entry["step"] == "client")
     assert (entry["answer"], entry["count"]) == ("failed", 0)
     assert entry["detail"].startswith("client gave a row of another form: TypeError(")
+
+
+def test_a_step_that_fails_is_told_to_who_wants_quiet_and_of_a_case(
+    run: Run, log: Path, own: Path
+) -> None:
+    broken(own / "runbook" / "factor.sql", "'policy' AS answer", "'rule' AS answer")
+    failure = "failed for 2 sessions: factor gave an answer that it does not know: 'rule'"
+    done = run("scan", "--detections", own.parent, log, "--quiet")
+    assert done.err.splitlines()[0] == f"The step factor {failure}"
+    broken(own / "runbook" / "factor.sql", "'no_policy_event' AS answer", "'none' AS answer")
+    tried = run("test", "--detections", own.parent, OWN)
+    assert (tried.code, tried.out.count("the step factor failed: factor gave an answer")) == (1, 1)
 
 
 def test_a_step_that_fails_forbids_any_excuse(run: Run, log: Path, own: Path) -> None:

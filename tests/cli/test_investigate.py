@@ -112,6 +112,8 @@ def test_what_it_prints(run: Run, log: Path) -> None:
     assert table.splitlines()[1].startswith("critical  true_positive  single_factor  high  2026-")
     assert " ".join(explained.split()).startswith(
         "2026-03-02T09:00:00.000Z ada@example.com from 192.0.2.10, session 102ada "
+        "with Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like "
+        "Gecko) Chrome/131.0.0.0 Safari/537.36 "
         "single_factor, confidence high, noted: factor_enrolled; policy: ALLOW: Default Rule "
         f"true_positive, critical {REASON} client: Who signed in, with which client, "
     )

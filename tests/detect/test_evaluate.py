@@ -8,7 +8,7 @@ from mfagap.detect.evaluate import evaluate, parameters, rfc3339
 from mfagap.detect.lint import PARAMETERS
 from mfagap.detect.load import find
 from mfagap.engines.dialects import MEANINGS, RENAMED
-from mfagap.errors import EngineError
+from mfagap.errors import AnswerTooLarge, EngineError, QueryTooLarge
 from mfagap.model import (
     Confidence,
     ContentList,
@@ -68,6 +68,21 @@ class Rows:
         assert lists == SHIPPED.lists
         self.asked.update(parameters)
         return self._rows
+
+
+class Refusing:
+    """An engine that refuses every question."""
+
+    def __init__(self, error: EngineError) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self._error = error
+
+    def run(
+        self, sql: str, parameters: Mapping[str, int], lists: Mapping[str, ContentList]
+    ) -> list[Row]:
+        del sql, lists
+        self.asked.append((parameters["from"], parameters["to"]))
+        raise self._error
 
 
 def _findings(*rows: Row, detection: Detection = SHIPPED) -> tuple[Finding, ...]:
@@ -208,3 +223,24 @@ def test_a_row_without_a_column(column: str) -> None:
 )
 def test_rfc3339(ms: int, text: str) -> None:
     assert rfc3339(ms) == text
+
+
+def test_half_of_a_slot_is_asked_about_down_to_a_millisecond() -> None:
+    engine = Refusing(AnswerTooLarge("too much"))
+    with pytest.raises(AnswerTooLarge):
+        evaluate(SHIPPED, engine, Slot(1000, 1008, 1500))
+    assert engine.asked == [(1000, 1008), (1000, 1004), (1000, 1002), (1000, 1001)]
+
+
+def test_what_has_no_end_is_halved_before_the_watermark() -> None:
+    engine = Refusing(AnswerTooLarge("too much"))
+    with pytest.raises(AnswerTooLarge):
+        evaluate(SHIPPED, engine, Slot(1000, 2**60, 1004))
+    assert engine.asked == [(1000, 2**60), (1000, 1002), (1000, 1001)]
+
+
+def test_a_query_that_lacks_room_is_not_asked_again() -> None:
+    engine = Refusing(QueryTooLarge("no memory"))
+    with pytest.raises(QueryTooLarge):
+        evaluate(SHIPPED, engine, SLOT)
+    assert engine.asked == [(1000, 2000)]

@@ -310,38 +310,6 @@ def test_an_excuse_that_rests_on_nothing_at_all(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("file", "kinds", "reads"),
-    [
-        ("client.sql", "[user.session.end*]", "user.session.start"),
-        ("acts.sql", "[policy.*]", "system.api_token.create"),  # in related.sql, which it reads
-    ],
-)
-def test_a_step_reads_no_type_that_it_does_not_list(
-    folder: Path, file: str, kinds: str, reads: str
-) -> None:
-    runbook = folder / "runbook.yml"
-    text = runbook.read_text(encoding="utf-8").replace("event_types: [user.session.start]\n", "\n")
-    query = f"    query: {file}\n"
-    runbook.write_text(text.replace(query, f"{query}    event_types: {kinds}\n"), encoding="utf-8")
-    broken(folder / "detection.yml", "  - user.session.start\n", "  - user.session.*\n")
-    step = file.removesuffix(".sql")
-    words = f": reads {reads}, which event_types of the step {step} does not list"
-    assert [said for said in _said(folder) if said.endswith(words)]
-
-
-def test_what_a_detection_does_not_list_its_runbook_cannot_read(folder: Path) -> None:
-    broken(folder / "detection.yml", "  - user.mfa.*\n", "")
-    query = (folder / "runbook" / "factor.sql").read_text(encoding="utf-8")
-    line = query[: query.index("deny_push")].count("\n") + 1
-    told = [said for said in _said(folder) if said.endswith(" does not list")]
-    assert told[0] == (
-        f"runbook/factor.sql:{line}: reads user.mfa.okta_verify.deny_push%, which event_types in "
-        "detection.yml does not list"
-    )
-    assert [said.partition(":")[0] for said in told[1:]] == ["runbook/related.sql"]  # once
-
-
 def test_times_on_the_edge_are_fine(folder: Path) -> None:
     broken(folder / "runbook.yml", "cap: 4h #", "cap: 1800s #")
     assert _said(folder) == []

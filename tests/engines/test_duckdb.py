@@ -22,6 +22,12 @@ def test_rows_have_names(engine: DuckDBEngine) -> None:
     assert rows == [{"uuid": "x", "ms": 1, "nothing": None}]
 
 
+@pytest.mark.parametrize(("most", "rows"), [(0, 0), (1, 1), (2999, 2999), (3000, 3000), (9, 9)])
+def test_so_many_rows_are_fetched(engine: DuckDBEngine, most: int, rows: int) -> None:
+    bounded = DuckDBEngine(engine.connection, most)
+    assert len(bounded.run("SELECT i FROM range(3000) t(i)", {}, {})) == rows
+
+
 def test_no_row(engine: DuckDBEngine) -> None:
     assert engine.run("SELECT uuid FROM events WHERE event_ms > 1", {}, {}) == []
 

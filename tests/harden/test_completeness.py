@@ -85,7 +85,7 @@ def test_groups_that_policies_name() -> None:
     assert judged_groups([everyone], whole).missing == f"{STAFF_GROUP}: not there"
     assert judged_groups([everyone], whole, ["403"]).missing == "403"
     assert judged_groups([everyone, staff], parts).missing == (
-        "which groups count is not known, since MFA_ENROLL: not read"
+        "which groups count is not known, since the enrollment policies: not read"
     )
 
 

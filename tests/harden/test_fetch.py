@@ -306,7 +306,8 @@ def test_ids_that_are_no_words_of_a_path_are_not_asked_about(okta: FakeOkta) -> 
     assert found == {
         "MFA_ENROLL": f"the rules of {odd} could not be read",
         "groups": (
-            f"{odd}: not there; which groups count is not known, since MFA_ENROLL: the rules of "
+            f"{odd}: not there; which groups count is not known, since the "
+            "enrollment policies: the rules of "
             f"{odd} could not be read"
         ),
         "user_factors": f"{odd} is no id of a user; {'x' * 40} is no id of a user",

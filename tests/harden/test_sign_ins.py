@@ -14,7 +14,7 @@ from mfagap.cases.templates import Event
 from mfagap.detect.evaluate import parameters, rfc3339
 from mfagap.engines import sandbox
 from mfagap.engines.portable import faults
-from mfagap.errors import EngineError, QueryTooLarge
+from mfagap.errors import AnswerTooLarge, EngineError
 from mfagap.harden import inventory, sign_ins
 from mfagap.model import Slot
 from mfagap.model.hardening import SignIn
@@ -481,7 +481,7 @@ def test_more_than_a_query_may_give(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         span = (PUBLISHED_MS - 1000, 2**63 // 1000 + 1, PUBLISHED_MS + 10)
         assert [s.uuid for s in sign_ins.read(engine, span, DETECTION)] == names
         monkeypatch.setattr(sandbox, "MAX_ROWS", 0)
-        with pytest.raises(QueryTooLarge):
+        with pytest.raises(AnswerTooLarge):
             sign_ins.read(engine, span, DETECTION)
 
 

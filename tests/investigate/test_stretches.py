@@ -29,7 +29,8 @@ def cases() -> Sequence[Case]:
 
 
 def _looking(name: str, before_s: int, kinds: Sequence[str] | None) -> Step:
-    return step(name, {}, query="SELECT 1", before_s=before_s, event_types=kinds)
+    listed = None if kinds is None else tuple(kinds)
+    return step(name, {}, query="SELECT 1", before_s=before_s, event_types=listed)
 
 
 def test_what_ships_reads_sign_ins_alone_from_far_back() -> None:
@@ -72,7 +73,7 @@ def test_where_nothing_is_asked_of_the_log_nothing_is_read() -> None:
 
 def _less(step: Step, kind: str) -> Step:
     """Return ``step`` as if it did not read ``kind``."""
-    kinds = [other for other in step.event_types or () if other != kind]
+    kinds = tuple(other for other in step.event_types or () if other != kind)
     return replace(step, event_types=kinds) if step.event_types else step
 
 

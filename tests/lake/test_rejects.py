@@ -35,6 +35,13 @@ def test_counts_by_reason_and_remembers_a_few_places() -> None:
     assert rejects.lost == 101
 
 
+def test_a_place_is_named_once() -> None:
+    with Rejects() as rejects:
+        for name in ("event a", "event a", "event b"):
+            rejects.add(Problem(USED.reason, name, 0, used=True, text=""))
+    assert (rejects.counts[USED], rejects.examples[USED]) == (3, ["event a", "event b"])
+
+
 def test_used_and_lost_count_apart() -> None:
     rejects = Rejects()
     rejects.add(Problem("same", "a", 1, used=True, text=""))

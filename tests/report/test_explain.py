@@ -16,28 +16,41 @@ from tests.report.results import (
     with_context,
 )
 
-from mfagap.model import Answer, Evidence, Finding
-from mfagap.report import document, explain, table
+from mfagap.model import Answer, Evidence, Finding, Investigation
+from mfagap.report import document, explain, grid, table
 
 HOSTILE = "\x1b[2J\x1b]8;;https://example.com\x07[red]x[/red]\x9b\u202e\n{tier}"
+CLIENT = (
+    "  with Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)",
+    "        Chrome/131.0.0.0 Safari/537.36",
+)
+BEFORE_STEPS = 7
+"""Lines about a session before those about the runbook's steps."""
 SHOWN = "\\x1b[2J\\x1b]8;;https://example.com\\x07[red]x[/red]\\x9b\\u202e\\x0a{tier}"
 
 
 def told(*items: Evidence, found: Finding = FINDING, **changes: Any) -> list[str]:
     """Return the lines about ``found``, whose verdict has ``changes``."""
     (investigation,) = investigated(found, items, **changes).values()
-    return list(explain.lines(found, investigation))
+    return drawn(found, investigation)
+
+
+def drawn(found: Finding, investigation: Investigation | None) -> list[str]:
+    """Return the lines as they are printed."""
+    lines = explain.lines(found, investigation)
+    return [part for line in lines for part in grid.wrapped(line, explain.WIDTH)]
 
 
 def step(item: Evidence) -> list[str]:
     """Return the lines about one step."""
-    return told(item)[5:]
+    return told(item)[BEFORE_STEPS:]
 
 
 def test_a_whole_explanation() -> None:
     assert told(*EVIDENCE, follow_up_ms=NOON_MS + 1_800_000) == [
         "",
         "2026-01-15T12:00:00.000Z  ada@example.com from 192.0.2.10, session 102A",
+        *CLIENT,
         "  single_factor, confidence high, noted: -; policy: ALLOW: Default Rule",
         "  true_positive, critical",
         "  It acted. [acts] An act was seen [acts: act-uuid].",
@@ -58,11 +71,12 @@ def test_a_whole_explanation() -> None:
 
 
 def test_without_an_investigation() -> None:
-    assert list(explain.lines(with_context(source_ip=None), None)) == [
+    assert drawn(with_context(source_ip=None), None) == [
         "",
         "2026-01-15T12:00:00.000Z  ada@example.com from -, session 102A",
+        *CLIENT,
         "  single_factor, confidence high, noted: -; policy: ALLOW: Default Rule",
-        "  not investigated",
+        "  medium, not investigated",
     ]
 
 
@@ -83,11 +97,11 @@ def test_what_a_step_answered(item: Evidence, lines: list[str]) -> None:
 
 
 def test_long_lines_are_broken_between_words() -> None:
-    lines = told(reason="word " * 300)[4:]
+    lines = told(reason="word " * 300)[BEFORE_STEPS - 1 :]
     assert all(len(line) <= explain.WIDTH for line in lines)
     assert " ".join(" ".join(lines).split()) == " ".join(["word"] * 300)
     assert lines[0].startswith("  word")
-    assert lines[1].startswith("    word")
+    assert lines[1].startswith("        word")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +142,7 @@ def test_it_follows_the_table_in_its_order() -> None:
     plain, whole = io.StringIO(), io.StringIO()
     table.render(scanned, document.ALL, plain)
     table.render(scanned, document.ALL, whole, explained=True)
-    expected = [line for f in findings for line in explain.lines(f, scanned.investigation(f))]
+    expected = [line for f in findings for line in drawn(f, scanned.investigation(f))]
     assert whole.getvalue() == plain.getvalue() + "".join(line + "\n" for line in expected)
 
 

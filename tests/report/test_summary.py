@@ -3,7 +3,7 @@ from dataclasses import replace
 from tests.report.results import FINDING, NOON, NOON_MS, evidence, investigated, result
 
 from mfagap.model import Alert, MfaStatus, Reason, Severity, Totals, VerdictWord
-from mfagap.report import summary
+from mfagap.report import document, summary
 
 READ = "Read 2 events from 1 file, 2026-01-15T11:59:59.000Z to 2026-01-15T12:00:00.000Z."
 TOTALS = result().totals
@@ -80,6 +80,13 @@ def test_counts_of_every_status() -> None:
         "Legacy sessions: 5,000 single_factor, 3,000 challenged, 1,000 unsettled, 2,000 step_up, "
         "4,000 explained, 0 mfa. Alerts: 0."
     )
+
+
+def test_counts_of_what_is_not_shown() -> None:
+    counts = {status: place for place, status in enumerate(MfaStatus)}
+    shown = summary.counts(result(counts=counts), document.DEFAULT)
+    assert shown.endswith("0 mfa. Alerts: 0. Not shown: 2 step_up, 4 explained (--all).")
+    assert "Not shown" not in summary.counts(result(counts=counts), document.ALL)
 
 
 def test_counts_of_the_verdicts_by_their_weight() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.report.results import FINDING, NOON_MS, investigated, result, with_context
 
+from mfagap.detect.load import find
 from mfagap.model import Finding, MfaStatus, Policy, Reference, Severity, VerdictWord
 from mfagap.report import document, grid, table
 
@@ -37,6 +38,18 @@ def test_a_row_says_where_to_look() -> None:
     )
 
 
+def test_where_several_detections_ran_each_row_names_its_own() -> None:
+    shipped = find(FINDING.detection)
+    both = (shipped, replace(shipped, id="ours"))
+    found = [FINDING, replace(FINDING, detection="ours")]
+    out = io.StringIO()
+    table.render(result(found, detections=both), document.ALL, out)
+    header, *rows = out.getvalue().splitlines()
+    assert header.split()[:2] == ["DETECTION", "SEVERITY"]
+    assert [row.split()[0] for row in rows] == [FINDING.detection, "ours"]
+    assert "DETECTION" not in _table(FINDING)
+
+
 def test_a_session_is_one_line_where_there_is_no_terminal() -> None:
     long = with_context(user_agent="x" * 300, user_email="y" * 300, source_ip="z" * 300)
     assert len(_table(long, FINDING).splitlines()) == 3
@@ -66,20 +79,44 @@ def test_a_narrow_terminal_keeps_who_and_where(
     assert ("--explain tells them" in " ".join(text.split())) is bool(dropped)
 
 
-def test_what_has_no_room_goes_on_below_set_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    said = io.StringIO()
-    console = grid.Terminal(said, color=True)
-    console.say("  one two three four five six seven eight nine")
-    console.say("  short")
-    console.say(" " * 30 + "no room to be set in at all")
-    assert [line.rstrip() for line in said.getvalue().splitlines()] == [
-        "  one two three four five six seven",
-        "    eight nine",
-        "  short",
-        " " * 30 + "no room to",
-        "be set in at all",
-    ]
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("  short", ["  short"]),
+        ("  " + "one two " * 6, ["  " + "one two " * 3 + "one two", "        one two one two"]),
+        ("x" * 80, ["x" * 34, "      " + "x" * 34, "      " + "x" * 12]),
+        # A letter may take two columns: nothing is left over for the next line's margin.
+        ("  " + "管" * 30, ["  " + "管" * 16, "        " + "管" * 14]),
+        ("  " + "管" * 17 + " no line", ["  " + "管" * 16, "        管 no line"]),
+        (" " * 30 + "no room to be set in at all", [" " * 30 + "no room to be set in at all"]),
+    ],
+)
+def test_what_has_no_room_goes_on_below_set_in(line: str, parts: list[str]) -> None:
+    assert grid.wrapped(line, 40) == parts
+
+
+def test_a_terminal_without_color_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Tty()
+    table.render(result([FINDING]), document.ALL, out, explained=True)
+    assert "\x1b" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 60
+
+
+def test_what_a_narrow_terminal_leaves_out_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "42")
+    without = " ".join(_table(FINDING, color=True).split())
+    assert "too narrow for SEVERITY, STATUS" in without
+    out = io.StringIO()
+    table.render(result([FINDING]), document.ALL, out, color=True, explained=True)
+    text = " ".join(out.getvalue().split())
+    assert "too narrow" not in text
+    for told in ("medium, not investigated", "single_factor", "high", "Default Rule", "Chrome/"):
+        assert told in text
 
 
 def test_nothing_to_show() -> None:

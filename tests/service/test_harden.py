@@ -34,7 +34,7 @@ from mfagap.model.hardening import (
     Effect,
     Hardening,
 )
-from mfagap.service import harden, scan
+from mfagap.service import harden, run, scan
 from mfagap.service.casebook import listed
 from mfagap.settings import Settings, Table
 from mfagap.state.closed import Closed
@@ -386,8 +386,14 @@ def test_what_run_has_collected_is_read_where_no_log_is_named(config: Path) -> N
 def test_a_lake_that_holds_nothing_is_no_all_clear(tmp_path: Path) -> None:
     file = tmp_path / "mfagap.toml"
     file.write_text('[sources.dropped]\ntype = "folder"\npath = "logs"\n', encoding="utf-8")
-    with pytest.raises(NothingReadable, match="the lake holds no event yet"):
-        harden.harden(request(tmp_path, settings=settings.load(file)))
+    configured = settings.load(file)
+    with pytest.raises(NothingReadable, match="the lake holds no event yet; `mfagap run --once`"):
+        harden.harden(request(tmp_path, settings=configured))
+    write(tmp_path / "logs" / "old.ndjson", every_status())
+    with run.opened(configured) as workshop:
+        run.run_once(workshop, configured, run.moment(workshop))
+    with pytest.raises(NothingReadable, match="all that was read is older than keep_days;"):
+        harden.harden(request(tmp_path, settings=configured))
 
 
 def test_a_log_without_an_event_is_an_error(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.properties.orgs import BEGIN, END_S, SignIn, factor, log_event, of
 from tests.properties.orgs import STORIES as _STORIES
 from tests.service.workshops import DROP, Bench, bench
 
 from mfagap.alerts import Deed
 from mfagap.cases.templates import Event
+from mfagap.model import Stretch
 from mfagap.service import run
 from mfagap.service.collect import Course, Folder, collect
 from mfagap.service.tick import SILENT_MS, Ticked, tick
@@ -149,6 +151,30 @@ def test_the_window_begins_with_the_first_match_whenever_it_comes(tmp_path: Path
         ]
         assert work.workshop.alerts.members(2) == {"start-5", "start-6", "start-7"}
         assert work.workshop.alerts.deeds(3)[-1]["note"] == "another alert has the sign-in now"
+
+
+def test_of_what_lies_far_back_a_tick_reads_only_what_the_steps_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Sequence[Stretch]] = []
+    with bench(tmp_path) as work:
+        whole = type(work.workshop.lake).read
+
+        def noted(lake: Any, columns: Any, stretches: Any, *until: Any) -> Any:
+            read.append(stretches)
+            return whole(lake, columns, stretches, *until)
+
+        monkeypatch.setattr(type(work.workshop.lake), "read", noted)
+        work.drop("story.ndjson", [*story(ADA), end()])
+        work.tick(END_MS)
+    *_, (far, near) = read
+    assert far == Stretch(
+        ["policy.evaluate_sign_on", "user.authentication.auth_via_mfa", "user.session.start"],
+        ms(ADA.at) - 30 * DAY_S * 1000,
+        ms(ADA.at) - HOUR_S * 1000,
+    )
+    assert (near.from_ms, near.to_ms) == (far.to_ms, END_MS + 1)
+    assert "group.user_membership.*" in near.event_types
 
 
 def test_a_follow_up_is_done_after_a_restart(tmp_path: Path) -> None:

@@ -61,5 +61,13 @@ def _run(detection: Detection, case: Case, file: Path) -> Outcome:
             # How long it takes is no matter here.
             investigations = investigate(inquiry, sandbox, clock=lambda: 0.0)
         problems = [f"the case's own events are off: {reason.reason}" for reason in rejects.counts]
+        problems += sorted(
+            {
+                f"the step {item.step} failed: {item.failure}"
+                for investigation in (investigations or {}).values()
+                for item in investigation.evidence
+                if item.failure is not None
+            }
+        )
     made = alerts.group(customized, raised(evaluation, investigations or {}).findings)
     return Outcome(case, (*problems, *differences(case, evaluation, made, investigations)))

@@ -109,7 +109,7 @@ class RunbookBench:
                 stage = self._stage(step, slip)
                 if slip.mutant.piece.name == RESULT or not stage.unchanged(slip.mutant.piece):
                     rows = stage.first(TOO_MUCH, self._sql(step, slip))
-                    if len(rows) == TOO_MUCH:
+                    if len(rows) >= TOO_MUCH:
                         return False
                     changed[step.id] = Run(step, by_session(step, rows), 0)
         except EngineError:

@@ -24,8 +24,8 @@ from mfagap.lake.memory import MemoryLake
 from mfagap.model import ContentList, Delivery, Detection, Scalar, Slot
 
 LIMIT_S = 2
-"""A query that joins everything with everything is stopped after this; none that passes takes more
-than 0.2 s."""
+"""A query that joins everything with everything is stopped after this; one that passes takes a
+tenth of it."""
 
 _FEW_ROWS = "disabled_optimizers = 'join_order,statistics_propagation'"
 """Over the few events of cases these passes take longer than they save."""

@@ -9,7 +9,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from mfagap.cli.columns import columns
-from mfagap.cli.pipes import show
+from mfagap.cli.pipes import MAX_LINE, show
 
 if TYPE_CHECKING:
     from mfagap.state.database import Row
@@ -154,11 +154,13 @@ def run_show(arguments: argparse.Namespace) -> int:
     """
     from mfagap import settings
     from mfagap.report import grid
+    from mfagap.report.clean import terminal
     from mfagap.service import casebook
 
     width = get_terminal_size().columns if sys.stdout.isatty() else 0
     for line in casebook.shown(settings.load(arguments.config), arguments.alert):
-        for part in grid.wrapped(line, width) if width else [line]:
+        clean = terminal(line, MAX_LINE)
+        for part in grid.wrapped(clean, width) if width else [clean]:
             show(part)
     return 0
 

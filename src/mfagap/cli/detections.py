@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
         "detections",
         allow_abbrev=False,
         help="list, show, lint and translate the detections",
-        description=__doc__,
+        description="List, show, check and translate the detections.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser(

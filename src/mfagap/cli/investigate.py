@@ -29,6 +29,7 @@ def add_to(commands: Any) -> None:
         "investigate",
         allow_abbrev=False,
         help="run the runbook on one session",
+        usage="mfagap investigate SESSION_ID|EVENT_UUID --logs PATH [PATH ...] [options]",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -103,9 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(_nothing(name, result))
     alone = _alone(result, meant)
     output.write(alone, MfaStatus, arguments, no_color=configured.no_color, explained=True)
-    if not arguments.quiet:
-        for line in summary.notes(result):
-            print(line, file=sys.stderr)
+    for line in summary.failures(alone) if arguments.quiet else summary.notes(result):
+        print(line, file=sys.stderr)
     if arguments.history:
         _remember(alone, arguments.history)
     return 0

@@ -141,10 +141,9 @@ def run(arguments: argparse.Namespace) -> int:
         no_color=configured.no_color,
         explained=arguments.explain,
     )
-    if not arguments.quiet:
-        for line in summary.notes(result):
-            print(line, file=sys.stderr)
-    print(summary.counts(result), file=sys.stderr)
+    for line in summary.failures(result) if arguments.quiet else summary.notes(result):
+        print(line, file=sys.stderr)
+    print(summary.counts(result, statuses), file=sys.stderr)
     if arguments.fail_on:
         least = Severity[arguments.fail_on.upper()]
         # Where a step failed, the severity is not known to be less.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mfagap.errors import EngineError, QueryTooLarge
+from mfagap.errors import AnswerTooLarge, EngineError
 from mfagap.model import (
     AlertContext,
     Confidence,
@@ -43,9 +43,9 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
 
     Raises:
         EngineError: The query failed, or gave a row of another form than ``Finding``.
-        QueryTooLarge: Within one millisecond there are more starts than a query may give.
+        AnswerTooLarge: Within one millisecond there are more starts than a query may give.
     """
-    rows = asked(detection.query, detection.lists, detection, engine, slot)
+    rows = over_slot(detection.query, detection.lists, detection, engine, slot)
     try:
         skipped = Counter(str(row["skip_reason"]) for row in rows if row["skip_reason"] is not None)
         findings = [_finding(detection, row) for row in rows if row["skip_reason"] is None]
@@ -55,7 +55,7 @@ def evaluate(detection: Detection, engine: Engine, slot: Slot) -> Evaluation:
     return Evaluation(tuple(findings), dict(sorted(skipped.items())))
 
 
-def asked(
+def over_slot(
     query: str,
     lists: Mapping[str, ContentList],
     detection: Detection,
@@ -74,19 +74,26 @@ def asked(
         slot: What is asked about.
 
     Raises:
+        AnswerTooLarge: Within one millisecond there is more than a query may give.
         EngineError: The query failed.
-        QueryTooLarge: Within one millisecond there is more than a query may give.
     """
+    halves = _halves(slot)
     try:
         return [*engine.run(query, parameters(detection, slot), lists)]
-    except QueryTooLarge:
-        # A slot may be without end; what there is to halve lies before the watermark.
-        in_it = slot.from_ms + 1 < slot.watermark_ms < slot.to_ms
-        middle = (slot.from_ms + (slot.watermark_ms if in_it else slot.to_ms)) // 2
-        if middle <= slot.from_ms:
+    except AnswerTooLarge:
+        if not halves:
             raise
-        halves = (replace(slot, to_ms=middle), replace(slot, from_ms=middle))
-        return [row for half in halves for row in asked(query, lists, detection, engine, half)]
+    return [row for half in halves for row in over_slot(query, lists, detection, engine, half)]
+
+
+def _halves(slot: Slot) -> tuple[Slot, ...]:
+    """Return ``slot`` cut in two; nothing where it is too short."""
+    # A slot may be without end; what there is to halve lies before the watermark.
+    in_it = slot.from_ms + 1 < slot.watermark_ms < slot.to_ms
+    middle = (slot.from_ms + (slot.watermark_ms if in_it else slot.to_ms)) // 2
+    if middle <= slot.from_ms:
+        return ()
+    return replace(slot, to_ms=middle), replace(slot, from_ms=middle)
 
 
 def parameters(detection: Detection, slot: Slot) -> dict[str, int]:

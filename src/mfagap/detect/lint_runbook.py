@@ -1,7 +1,7 @@
 """Checks a detection's runbook: each problem names file and line."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from mfagap.detect.document import Document, Key, read, text_of
 from mfagap.detect.durations import seconds
 from mfagap.detect.form import form_errors, list_problems
 from mfagap.detect.lint_types import covered, undeclared
-from mfagap.detect.runbook import FILE, FOLDER, NOW, reads_shared
-from mfagap.engines.portable import faults
+from mfagap.detect.runbook import FILE, FOLDER, NOW, names
+from mfagap.engines.portable import compared, faults
 from mfagap.errors import ContentError
 from mfagap.model import MfaStatus, VerdictWord
 
@@ -53,7 +53,7 @@ def problems(folder: Path, detection: Document) -> Iterator[ContentError]:
     yield from list_problems(document)
     yield from _verdicts(document)
     yield from _queries(document, folder / FOLDER, set(detection.data["lists"]))
-    yield from _types(document, folder / FOLDER, detection.data["event_types"])
+    yield from _types(document, folder / FOLDER, detection.data)
 
 
 def _times(document: Document) -> Iterator[ContentError]:
@@ -149,8 +149,11 @@ def _queries(document: Document, folder: Path, lists: set[str]) -> Iterator[Cont
             yield ContentError(message, str(folder / file))
 
 
-def _types(document: Document, folder: Path, declared: Sequence[str]) -> Iterator[ContentError]:
+def _types(
+    document: Document, folder: Path, detection: Mapping[str, Any]
+) -> Iterator[ContentError]:
     """Yield types of events that a step reads and would not get, and those that nobody keeps."""
+    declared: list[str] = detection["event_types"]
     shared: str | None = document.data.get("shared")
     read: dict[tuple[str, str], Sequence[str]] = {}
     for place, step in enumerate(document.data["steps"]):
@@ -162,16 +165,32 @@ def _types(document: Document, folder: Path, declared: Sequence[str]) -> Iterato
         where = f"event_types of the step {step['id']}" if own else "event_types in detection.yml"
         for file in _read_by(step, folder, shared):
             read[file, where] = own or declared
+            sql = text_of(folder / file)
+            if own and names(sql, "events") and not compared(sql, "event_type"):
+                message = f"names no type of events, as {where} asks for"
+                yield ContentError(message, str(folder / file))
+            if own and names(sql, "session_uses"):
+                yield from _unlisted_uses(detection, own, folder / file, where)
     for (file, where), kinds in sorted(read.items()):
         yield from undeclared(text_of(folder / file), folder / file, kinds, where)
 
 
+def _unlisted_uses(
+    detection: Mapping[str, Any], own: Sequence[str], file: Path, where: str
+) -> Iterator[ContentError]:
+    """Yield the first type that a query asks for by the list ``session_uses`` and does not get."""
+    rows: list[dict[str, Any]] = detection["lists"].get("session_uses", {}).get("rows", [])
+    for kind in [str(row["pattern"]) for row in rows if not covered(str(row["pattern"]), own)][:1]:
+        message = f"reads {kind} by the list session_uses, which {where} does not list"
+        yield ContentError(message, str(file))
+
+
 def _read_by(step: dict[str, Any], folder: Path, shared: str | None) -> Iterator[str]:
-    """Yield the file of each query that a step runs; of one that cannot be read was told."""
-    with suppress(ContentError):
+    """Yield the file of each query that a step runs, but for those that cannot be read."""
+    with suppress(ContentError):  # it has been told
         if "query" in step:
             sql = text_of(folder / step["query"])
             yield step["query"]
-            if shared and reads_shared(sql, Path(shared).stem):
+            if shared and names(sql, Path(shared).stem):
                 text_of(folder / shared)
                 yield shared

@@ -73,7 +73,7 @@ def _step(data: dict[str, Any], queries: Path, shared: Source | None) -> Step:
         query=None if source is None else with_shared(source.sql, shared),
         before_s=seconds(data["before"]),
         after_s=None if data["after"] == NOW else seconds(data["after"]),
-        event_types=data.get("event_types"),
+        event_types=tuple(data["event_types"]) if "event_types" in data else None,
         answers={name: _answer(rule) for name, rule in data["answers"].items()},
     )
 
@@ -87,16 +87,16 @@ def content_list(data: dict[str, Any]) -> ContentList:
 
 def with_shared(sql: str, shared: Source | None) -> str:
     """Return ``sql`` with the query ``shared`` as its first CTE, where it reads that."""
-    if shared is None or not reads_shared(sql, shared.name):
+    if shared is None or not names(sql, shared.name):
         return sql
     cte = f"WITH\n{shared.name} AS (\n{shared.sql}\n)"
     head = _HEAD.match(sql)
     return f"{cte}\n{sql}" if head is None else f"{cte},{sql[head.end() :]}"
 
 
-def reads_shared(sql: str, shared: str) -> bool:
-    """Return whether ``sql`` names the query ``shared``."""
-    return re.search(rf"\b{shared}\b", re.sub(r"--[^\n]*", "", sql)) is not None
+def names(sql: str, table: str) -> bool:
+    """Return whether ``sql`` names ``table``, comments apart."""
+    return re.search(rf"\b{table}\b", re.sub(r"--[^\n]*", "", sql)) is not None
 
 
 def _answer(data: dict[str, Any]) -> AnswerRule:

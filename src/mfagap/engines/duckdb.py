@@ -15,7 +15,7 @@ class DuckDBEngine:
 
     Args:
         connection: Holds ``events``.
-        most: So many rows of an answer are read; those after them cost nothing.
+        most: So many rows of an answer are fetched.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, most: int = sys.maxsize) -> None:

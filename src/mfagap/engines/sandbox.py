@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from mfagap.engines.duckdb import DuckDBEngine
-from mfagap.errors import EngineError, QueryTooLarge
+from mfagap.errors import AnswerTooLarge, EngineError, QueryTooLarge
 from mfagap.lake.statements import parsed, parser
 from mfagap.model import ContentList, Scalar
 
@@ -98,7 +98,8 @@ class Sandbox(DuckDBEngine):
             lists: Small tables that ``sql`` may join; gone when it is done.
 
         Raises:
-            QueryTooLarge: The query gives too much, or ran out of memory or disk.
+            AnswerTooLarge: The query gives too much.
+            QueryTooLarge: It ran out of memory or disk.
             EngineError: The query reads or does more than it may, failed, or ran out of time.
         """
         try:
@@ -257,6 +258,7 @@ def _rows(result: duckdb.DuckDBPyConnection) -> list[dict[str, Scalar]]:
         size += sum(len(value) for row in batch for value in row if isinstance(value, str))
         rows += [dict(zip(names, row, strict=True)) for row in batch]
         if len(rows) > MAX_ROWS or size > MAX_TEXT:
+            rows.clear()  # the error, and who asks again because of it, would hold them
             most = f"{MAX_ROWS:,} rows or {MAX_TEXT // 2**20} MiB of text"
-            raise QueryTooLarge(f"the query gives more than {most}")
+            raise AnswerTooLarge(f"the query gives more than {most}")
     return rows

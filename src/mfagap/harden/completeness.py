@@ -12,6 +12,7 @@ from mfagap.harden import values
 from mfagap.harden.snapshot import canonical
 from mfagap.harden.values import at
 from mfagap.model.org import (
+    PART_NAMES,
     POLICY_TYPES,
     UNREAD,
     Json,
@@ -70,7 +71,7 @@ def judged_groups(
         found = found or [f"{named(absent)}: not there"]
     for kind in _NAME_GROUPS:
         if (missing := parts.get(kind, UNREAD).missing) is not None:
-            found.append(f"which groups count is not known, since {kind}: {missing}")
+            found.append(f"which groups count is not known, since {PART_NAMES[kind]}: {missing}")
     return judged("groups", items, found)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from mfagap.detect.evaluate import Engine, Row, asked, parameters
+from mfagap.detect.evaluate import Engine, Row, over_slot, parameters
 from mfagap.detect.form import content
 from mfagap.errors import EngineError
 from mfagap.harden import policies, values
@@ -49,7 +49,7 @@ def read(
 
     Raises:
         EngineError: The query failed.
-        QueryTooLarge: Within one millisecond there are more than a query may give.
+        AnswerTooLarge: Within one millisecond there are more than a query may give.
     """
     known = policies.read(snapshot, "OKTA_SIGN_ON")
     ids = [*(policy.id for policy in known), *(r.id for p in known for r in p.rules or ())]
@@ -57,7 +57,7 @@ def read(
         "clients": detection.lists.get("clients", NO_CLIENTS),
         "session_policies": ContentList({"id": "VARCHAR"}, tuple((id_,) for id_ in ids if id_)),
     }
-    rows = asked(_SIGN_INS, lists, detection, engine, Slot(*span))
+    rows = over_slot(_SIGN_INS, lists, detection, engine, Slot(*span))
     found = sorted(map(_sign_in, rows), key=lambda sign_in: (sign_in.event_ms, sign_in.uuid))
     return tuple(found)
 

@@ -25,7 +25,8 @@ class Problem:
 
     Attributes:
         reason: Why, in words that group (no values from the input).
-        file: The file, as the reader named it.
+        file: The file, as the reader named it; ``event`` and the uuid where it was seen only once
+            all was read.
         line: 1-based line (CSV and documents: the line where the value starts); 0 for the file.
         used: Whether the rest of the event was used all the same.
         text: The whole text; a byte that is no UTF-8 stands as a lone surrogate (PEP 383).
@@ -90,8 +91,9 @@ class Rejects:
         reason = Reason(problem.reason, problem.used)
         self.counts[reason] += 1
         examples = self.examples.setdefault(reason, [])
-        if len(examples) < self.EXAMPLES:
-            examples.append(f"{problem.file}:{problem.line}" if problem.line else problem.file)
+        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        if len(examples) < self.EXAMPLES and place not in examples:
+            examples.append(place)
         if self._out is not None:
             self._write(self._out, problem)
 

@@ -60,6 +60,13 @@ class Holdings:
     rejects: int
     set_aside: tuple[str, ...]
 
+    @property
+    def emptiness(self) -> str:
+        """Why it holds no event, if it holds none, and what to do."""
+        if self.generation:
+            return "the lake holds no event: all that was read is older than keep_days"
+        return "the lake holds no event yet; `mfagap run --once` reads some"
+
 
 class Lake:
     """Holds every event in a folder. One process at a time may write: the caller sees to that.
@@ -168,7 +175,8 @@ class Lake:
                 except LakeError:
                     same = load(self.folder).generation == manifest.generation
                     if same or attempt == ATTEMPTS:
-                        raise  # else what is there already comes twice, and is coalesced
+                        raise
+                    # What was read already will be there twice, and is coalesced.
             yield opened
 
     def changes(self, after_generation: int) -> tuple[Batch, ...]:

@@ -327,7 +327,7 @@ class Step:
     query: str | None
     before_s: int
     after_s: int | None
-    event_types: Sequence[str] | None
+    event_types: tuple[str, ...] | None
     answers: Mapping[str, AnswerRule]
 
 

@@ -4,37 +4,27 @@ from collections.abc import Iterator
 
 from mfagap.detect.evaluate import rfc3339
 from mfagap.model import Answer, Evidence, Finding, Investigation, MfaStatus
-from mfagap.report import grid
 from mfagap.report.clean import terminal
 
 WIDTH = 110
+"""Columns in which it reads well."""
 MOST_REASON = 4000
 MOST_DETAIL = 300
 
 
-def lines(found: Finding, investigation: Investigation | None, width: int = WIDTH) -> Iterator[str]:
-    """Yield the verdict on ``found`` with its reason, then each step with its answers.
-
-    Args:
-        found: What was found.
-        investigation: What the runbook came to; None where it was not run.
-        width: Of the terminal; no line has more than ``WIDTH`` characters.
-    """
-    for line in _lines(found, investigation):
-        yield from grid.wrapped(line, min(width, WIDTH))
-
-
-def _lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
+def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
+    """Yield the verdict on ``found`` with its reason, then each step with its answers."""
     context = found.alert_context
     yield ""
     who = f"{terminal(context.user_email)} from {terminal(context.source_ip or '-')}"
     yield f"{context.session_start_time}  {who}, session {terminal(context.external_session_id)}"
+    yield f"  with {terminal(context.user_agent or '-', MOST_DETAIL)}"
     yield (
         f"  {found.mfa_status.value}, confidence {found.confidence.value}, noted: "
         f"{terminal(why(found), MOST_DETAIL)}; policy: {terminal(policy(found), MOST_DETAIL)}"
     )
     if investigation is None:
-        yield "  not investigated"
+        yield f"  {found.severity.word}, not investigated"
         return
     verdict = investigation.verdict
     yield f"  {verdict.verdict.value}, {verdict.severity.word}"

@@ -1,11 +1,11 @@
 """Tables for a terminal: wide where there is none, and narrow ones drop what matters least."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import IO
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,9 @@ LEAST = 16
 """The width down to which a long column is folded."""
 LEAST_OF_OTHERS = 12
 """The width down to which another that may be folded is, before ``Layout.last`` are dropped."""
+
+GOES_ON = 6
+"""Columns by which a line is set in that goes on with the one above."""
 
 STYLES: Mapping[Severity, str] = {
     Severity.CRITICAL: "bold red",
@@ -42,7 +45,7 @@ class Terminal(Console):
     def __init__(self, out: IO[str], *, color: bool) -> None:
         super().__init__(
             file=out,
-            width=None if color else PLAIN_WIDTH,
+            width=None if color or out.isatty() else PLAIN_WIDTH,
             no_color=not color,
             force_terminal=color,
             highlight=False,
@@ -55,21 +58,32 @@ class Terminal(Console):
         """Leave it to the caller."""
         raise BrokenPipeError
 
-    def say(self, line: str = "", style: str = "") -> None:
-        """Print ``line``, which is clean; what has no room goes on below, set in."""
-        for part in wrapped(line, self.width):
+    def say(self, line: str = "", style: str = "", most: int = PLAIN_WIDTH) -> None:
+        """Print ``line``, which is clean, in ``most`` columns; what has no room goes on below."""
+        for part in wrapped(line, min(self.width, most)):
             self.print(Text(part, style=style if self.color else ""))
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """Return ``line`` as lines of ``width`` characters at most, each set in as it is and more.
+    """Return ``line``, which is clean, as lines of ``width`` columns at most.
 
-    Where so little room is left that it would be a column of syllables, it stays whole.
+    What goes on below is set in deeper than any line of its own is: text from the log cannot look
+    like another one. In a terminal that is too narrow for that the line stays whole.
     """
-    margin = line[: len(line) - len(line.lstrip())]
-    if len(line) <= width or width <= len(margin) + 20:
+    margin = len(line) - len(line.lstrip())
+    room = width - margin - GOES_ON
+    if cell_len(line) <= width or room < LEAST:
         return [line]
-    return wrap(line, width, subsequent_indent=f"{margin}  ", break_on_hyphens=False)
+    parts: list[str] = []
+    part = ""
+    for word in re.findall(r"\s*\S+", line[margin:]):
+        if part and cell_len(part + word) > room:
+            parts.append(part)
+            part = ""
+        *whole, part = chop_cells(part + word if part else word.lstrip(), room)
+        parts += whole
+    first, *others = [*parts, part]
+    return [" " * margin + first, *(" " * (margin + GOES_ON) + other for other in others)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +133,7 @@ def _fitting(layout: Layout, rows: Sequence[Row], width: int) -> list[str]:
             if sum(_width(rows, kept, least) for kept in names) + 2 * (len(names) - 1) <= width:
                 break
             names.remove(name)
-        least |= dict.fromkeys(layout.folded, LEAST_OF_OTHERS)
+        least |= dict.fromkeys(layout.folded, LEAST_OF_OTHERS)  # for what is dropped last
     return names
 
 

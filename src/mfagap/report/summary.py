@@ -1,7 +1,7 @@
 """The lines about a scan that go to standard error: what was read, what was not, the counts."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mfagap.detect.evaluate import rfc3339
 from mfagap.model import MfaStatus, ScanResult, VerdictWord
@@ -42,20 +42,37 @@ def notes(result: ScanResult) -> Iterator[str]:
             more = ", …" if count > len(places) else ""
             where = ", ".join(terminal(place) for place in places) + more
             yield f"  {count:,} x {terminal(reason.reason)} ({where})"
-    for (step, failure), count in result.failures.items():
-        yield f"The step {step} failed for {_count(count, 'session')}: {terminal(failure)}"
+    yield from failures(result)
     yield from _files("No Okta log", list(totals.foreign.items()))
     yield from _files("Passed over", list(result.ignored))
 
 
-def counts(result: ScanResult) -> str:
-    """Return the counts of every status in one line; no all-clear for a time that no log covers."""
+def failures(result: ScanResult) -> Iterator[str]:
+    """Yield which steps of a runbook failed: what they would have found is not known."""
+    for (step, failure), count in result.failures.items():
+        yield f"The step {step} failed for {_count(count, 'session')}: {terminal(failure)}"
+
+
+def counts(result: ScanResult, shown: Collection[MfaStatus] = _ORDER) -> str:
+    """Return the counts of every status in one line; no all-clear for a time that no log covers.
+
+    Args:
+        result: What a scan found.
+        shown: Statuses whose sessions the output has; those with MFA are in none.
+    """
     parts = [f"{result.counts[status]:,} {status.value}" for status in _ORDER]
     line = f"Legacy sessions: {', '.join(parts)}. Alerts: {len(result.alerts):,}."
     verdicts = Counter(i.verdict.verdict for i in result.investigations.values())
     if verdicts:
         told = (f"{verdicts[word]:,} {word.value}" for word in VerdictWord if verdicts[word])
         line += f" Verdicts on {len(result.investigations):,} of them: {', '.join(told)}."
+    hidden = [
+        f"{result.counts[status]:,} {status.value}"
+        for status in _ORDER
+        if status not in (*shown, MfaStatus.MFA) and result.counts[status]
+    ]
+    if hidden:
+        line += f" Not shown: {', '.join(hidden)} (--all)."
     if result.skipped:
         never = ", ".join(
             f"{count:,} with {terminal(reason)}" for reason, count in result.skipped.items()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import IO
 
 from mfagap.model import Finding, Investigation, MfaStatus, ScanResult, Severity
@@ -58,13 +59,18 @@ def render(
         console.say("No session to show.")
         return
     rows = [_cells(found, result.investigation(found)) for found in findings]
-    missing = grid.draw(console, _LAYOUT, rows, [found.severity for found in findings])
-    if missing:
+    layout = _LAYOUT
+    if len(result.detections) > 1:  # one sign-in may be a finding of each
+        rows = [{"DETECTION": f.detection, **row} for f, row in zip(findings, rows, strict=True)]
+        limits = {"DETECTION": 60, **layout.limits}
+        layout = replace(layout, limits=limits, folded=("DETECTION", *layout.folded))
+    missing = grid.draw(console, layout, rows, [found.severity for found in findings])
+    if missing and not explained:
         console.say(f"The terminal is too narrow for {', '.join(missing)}; --explain tells them.")
     if explained:
         for found in findings:
-            for line in explain.lines(found, result.investigation(found), console.width):
-                console.say(line)
+            for line in explain.lines(found, result.investigation(found)):
+                console.say(line, most=explain.WIDTH)
 
 
 def _cells(found: Finding, investigation: Investigation | None) -> dict[str, str]:

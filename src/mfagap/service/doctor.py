@@ -240,7 +240,7 @@ def _lake(settings: Settings) -> Iterator[Check]:
             words = f"files set aside: {len(held.set_aside)}; put them back from a backup"
             yield Check(Outcome.FAIL, "lake", words)
         if held.newest_ms is None or held.oldest_ms is None:
-            yield Check(Outcome.UNKNOWN, "lake", "it holds no event yet: `mfagap run --once`")
+            yield Check(Outcome.UNKNOWN, "lake", held.emptiness)
             return
         with lake.read({"event_ms"}, [Stretch(["*"], held.newest_ms, held.newest_ms + 1)]):
             span = f"{rfc3339(held.oldest_ms)} to {rfc3339(held.newest_ms)}"

@@ -265,10 +265,7 @@ def _from_lake(request: scan.Request, wanted: scan.Wanted) -> Generator[Log]:
     lake = Lake(settings.state / "lake")
     holds = lake.holdings()
     if holds.oldest_ms is None or holds.newest_ms is None:
-        raise NothingReadable(
-            f"{settings.state}: the lake holds no event yet; `mfagap run --once` reads some, and "
-            "a path reads a log without it"
-        )
+        raise NothingReadable(f"{settings.state}: {holds.emptiness}; a path reads a log without it")
     newest_ms = min(holds.newest_ms, wall_ms)
     now_ms = newest_ms if request.now is None else scan.moment(request.now, "--now")
     slot = scan.slot_of(request, holds.oldest_ms, now_ms)

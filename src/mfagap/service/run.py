@@ -247,9 +247,10 @@ def again(workshop: Workshop, span: tuple[int, int], now_ms: int) -> Ticked:
         UsageError: The lake holds nothing of ``span``.
         MfagapError: See ``errors``.
     """
-    oldest_ms = workshop.lake.holdings().oldest_ms
+    holds = workshop.lake.holdings()
+    oldest_ms = holds.oldest_ms
     if oldest_ms is None:
-        raise UsageError("the lake holds no event yet; `mfagap run --once` reads some")
+        raise UsageError(holds.emptiness)
     if span[1] <= floor(oldest_ms):
         raise UsageError(
             f"the lake holds no event before {rfc3339(oldest_ms)}: none of that time was "

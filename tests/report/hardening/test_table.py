@@ -53,8 +53,8 @@ def test_all_of_it() -> None:
         "Plan plan-1: changes: 1, of which safe: 0.",
         "PUT /api/v1/policies/00p1service00000001/rules/0pr1legacy000000001 (unsafe): Closes "
         "Scripts. bob@example.com has no factor.",
-        "Impact of the plan, in users (and sign-ins): locked out 1 (3), loses a program 0 "
-        "(0), unknown 0 (0), prompted 0 (0), unaffected 1 (1,000).",
+        "Impact of the plan, in users (and all their sign-ins): locked out 1 (3), loses a program "
+        "0 (0), unknown 0 (0), prompted 0 (0), unaffected 1 (1,000).",
         "",
         "Whom the plan affects:",
         "EFFECT USER SIGN-INS LAST SEEN (UTC) ADDRESS CLIENT WHY",

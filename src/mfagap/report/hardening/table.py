@@ -193,7 +193,7 @@ def _said(found: Hardening) -> Iterator[str]:
             f"{document.effect_word(effect)} {users:,} ({sign_ins:,})"
             for effect, users, sign_ins in document.tally(found.affected)
         )
-        yield f"Impact of the plan, in users (and sign-ins): {counts}."
+        yield f"Impact of the plan, in users (and all their sign-ins): {counts}."
 
 
 def _agreed(agreement: Agreement) -> Iterator[str]:
