@@ -40,13 +40,34 @@ def test_a_step_reads_no_type_that_it_does_not_list(
     assert [said for said in _said(folder) if said.endswith(words)]
 
 
-def test_a_step_that_lists_types_names_one(folder: Path) -> None:
-    file = folder / "runbook" / "around.sql"
+def test_a_step_that_lists_types_looks_at_them(folder: Path) -> None:
+    file = folder / "runbook" / "client.sql"
     text = file.read_text(encoding="utf-8")
-    other = text.replace("LOWER(e.event_type) = ", "LOWER(e.event_type) <> ")
+    other = text.replace("LOWER(e.event_type) = 'user.session.start'", "e.uuid IS NOT NULL")
     file.write_text(other, encoding="utf-8")
-    where = "event_types of the step around"
-    assert _said(folder) == [f"runbook/around.sql: names no type of events, as {where} asks for"]
+    where = "event_types of the step client"
+    assert _said(folder) == [
+        f"runbook/client.sql: does not look at event_type, as {where} asks for"
+    ]
+
+
+def test_a_type_may_be_looked_at_in_any_way(folder: Path) -> None:
+    file = folder / "runbook" / "client.sql"
+    text = file.read_text(encoding="utf-8")
+    other = text.replace("LOWER(e.event_type) = ", "TRIM(LOWER(e.event_type)) = ")
+    file.write_text(other, encoding="utf-8")
+    assert _said(folder) == []
+
+
+def test_a_row_of_another_form_is_told_and_ends_nothing(folder: Path) -> None:
+    broken(
+        folder / "detection.yml",
+        "{ pattern: user.session.access_admin_app,",
+        "{ patern: user.session.access_admin_app,",
+    )
+    query = "    query: acts.sql\n"
+    broken(folder / "runbook.yml", query, f"{query}    event_types: [user.session.start]\n")
+    assert any("which event_types of the step acts does not list" in said for said in _said(folder))
 
 
 def test_a_step_that_lists_types_lists_those_of_its_lists(folder: Path) -> None:

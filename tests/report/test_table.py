@@ -16,6 +16,11 @@ HEADER = (
 HOSTILE = "\x1b[2J\x1b]8;;https://example.com\x07[red]x[/red]\x9b\u202e :smile:"
 
 
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def _table(*findings: Finding, color: bool = False) -> str:
     out = io.StringIO()
     table.render(result(findings), document.ALL, out, color=color)
@@ -48,6 +53,12 @@ def test_where_several_detections_ran_each_row_names_its_own() -> None:
     assert header.split()[:2] == ["DETECTION", "SEVERITY"]
     assert [row.split()[0] for row in rows] == [FINDING.detection, "ours"]
     assert "DETECTION" not in _table(FINDING)
+    out = io.StringIO()
+    table.render(result(found, detections=both), document.ALL, out, explained=True)
+    assert [line for line in out.getvalue().splitlines() if "found by" in line] == [
+        f"  found by {FINDING.detection}",
+        "  found by ours",
+    ]
 
 
 def test_a_session_is_one_line_where_there_is_no_terminal() -> None:
@@ -88,6 +99,10 @@ def test_a_narrow_terminal_keeps_who_and_where(
         # A letter may take two columns: nothing is left over for the next line's margin.
         ("  " + "管" * 30, ["  " + "管" * 16, "        " + "管" * 14]),
         ("  " + "管" * 17 + " no line", ["  " + "管" * 16, "        管 no line"]),
+        # Marks that are drawn nowhere, or into the letter before, take one here: a terminal may.
+        ("x" * 34 + " \u0e31 \u1161y and", ["x" * 34, "      \u0e31 \u1161y and"]),
+        ("  " + "👍🏽" * 10, ["  " + "👍🏽" * 8, "        👍🏽👍🏽"]),
+        ("x" * 40 + "  ", ["x" * 40]),
         (" " * 30 + "no room to be set in at all", [" " * 30 + "no room to be set in at all"]),
     ],
 )
@@ -96,15 +111,26 @@ def test_what_has_no_room_goes_on_below_set_in(line: str, parts: list[str]) -> N
 
 
 def test_a_terminal_without_color_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Tty(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv("COLUMNS", "60")
     out = Tty()
     table.render(result([FINDING]), document.ALL, out, explained=True)
     assert "\x1b" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 60
+
+
+def test_a_terminal_without_color_folds_and_cuts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "a.very.long.name.of.somebody@subsidiary.example.com"
+    address = "2001:db8:1234:5678:9abc:def0:1234:5678"
+    for width in (60, 80, 100):
+        monkeypatch.setenv("COLUMNS", str(width))
+        out = Tty()
+        table.render(result([with_context(user_email=name, source_ip=address)]), document.ALL, out)
+        lines = out.getvalue().splitlines()
+        columns = [lines[0].index(word) for word in ("USER", "ADDRESS")]
+        users = "".join(line[columns[0] : columns[1]].strip() for line in lines[1:])
+        addresses = "".join(line[columns[1] :].split(" ")[0] for line in lines[1:])
+        assert users.startswith(name)
+        assert addresses.startswith(address)
 
 
 def test_what_a_narrow_terminal_leaves_out_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

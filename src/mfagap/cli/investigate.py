@@ -66,7 +66,10 @@ def add_to(commands: Any) -> None:
         help="run the detections in this folder too; see `mfagap detections lint`",
     )
     parser.add_argument(
-        "--quiet", "-q", action="store_true", help="no progress, no notes on the input"
+        "--quiet",
+        "-q",
+        action="store_true",
+        help="no progress, no notes on the input but for steps that failed",
     )
     parser.set_defaults(run=run)
 

@@ -98,7 +98,7 @@ def add_to(commands: Any) -> None:
         help="run the detections in this folder too; see `mfagap detections lint`",
     )
     parser.add_argument(
-        "--quiet", "-q", action="store_true", help="no progress, no notes on the input; counts only"
+        "--quiet", "-q", action="store_true", help="only the counts, and steps that failed"
     )
     parser.set_defaults(run=run)
 

@@ -11,7 +11,7 @@ from mfagap.detect.durations import seconds
 from mfagap.detect.form import form_errors, list_problems
 from mfagap.detect.lint_types import covered, undeclared
 from mfagap.detect.runbook import FILE, FOLDER, NOW, names
-from mfagap.engines.portable import compared, faults
+from mfagap.engines.portable import faults
 from mfagap.errors import ContentError
 from mfagap.model import MfaStatus, VerdictWord
 
@@ -166,8 +166,8 @@ def _types(
         for file in _read_by(step, folder, shared):
             read[file, where] = own or declared
             sql = text_of(folder / file)
-            if own and names(sql, "events") and not compared(sql, "event_type"):
-                message = f"names no type of events, as {where} asks for"
+            if own and names(sql, "events") and not names(sql, "event_type"):
+                message = f"does not look at event_type, as {where} asks for"
                 yield ContentError(message, str(folder / file))
             if own and names(sql, "session_uses"):
                 yield from _unlisted_uses(detection, own, folder / file, where)
@@ -180,7 +180,8 @@ def _unlisted_uses(
 ) -> Iterator[ContentError]:
     """Yield the first type that a query asks for by the list ``session_uses`` and does not get."""
     rows: list[dict[str, Any]] = detection["lists"].get("session_uses", {}).get("rows", [])
-    for kind in [str(row["pattern"]) for row in rows if not covered(str(row["pattern"]), own)][:1]:
+    kinds = [str(row["pattern"]) for row in rows if "pattern" in row]
+    for kind in [kind for kind in kinds if not covered(kind, own)][:1]:
         message = f"reads {kind} by the list session_uses, which {where} does not list"
         yield ContentError(message, str(file))
 

@@ -163,15 +163,16 @@ def _asked(step: Step, query: str, inquiry: Inquiry, engine: Engine) -> list[Row
     """
     lists = {**inquiry.detection.lists, **inquiry.runbook.lists}
     lists["sessions"] = sessions(step, inquiry)
+    middle = len(inquiry.findings) // 2
     try:
         return list(engine.run(query, parameters(step, inquiry), lists))
     except QueryTooLarge:
-        middle = len(inquiry.findings) // 2
         if middle == 0:
             raise
-        halves = (inquiry.findings[:middle], inquiry.findings[middle:])
-        asked = [_asked(step, query, replace(inquiry, findings=half), engine) for half in halves]
-        return [row for rows in asked for row in rows]
+    # Not above: the error would hold what was read by then.
+    halves = (inquiry.findings[:middle], inquiry.findings[middle:])
+    asked = [_asked(step, query, replace(inquiry, findings=half), engine) for half in halves]
+    return [row for rows in asked for row in rows]
 
 
 def stretches(inquiry: Inquiry) -> list[Stretch]:

@@ -63,8 +63,13 @@ class Holdings:
     @property
     def emptiness(self) -> str:
         """Why it holds no event, if it holds none, and what to do."""
+        if self.set_aside:
+            return f"the lake holds no event: {len(self.set_aside)} of its files were set aside"
         if self.generation:
-            return "the lake holds no event: all that was read is older than keep_days"
+            return (
+                "the lake holds no event: all that was read is older than keep_days, or could not "
+                f"be used ({self.rejects:,} could not)"
+            )
         return "the lake holds no event yet; `mfagap run --once` reads some"
 
 

@@ -12,13 +12,23 @@ MOST_REASON = 4000
 MOST_DETAIL = 300
 
 
-def lines(found: Finding, investigation: Investigation | None) -> Iterator[str]:
-    """Yield the verdict on ``found`` with its reason, then each step with its answers."""
+def lines(
+    found: Finding, investigation: Investigation | None, *, named: bool = False
+) -> Iterator[str]:
+    """Yield the verdict on ``found`` with its reason, then each step with its answers.
+
+    Args:
+        found: What was found.
+        investigation: What the runbook came to; None where it was not run.
+        named: Whether to say which detection found it.
+    """
     context = found.alert_context
     yield ""
     who = f"{terminal(context.user_email)} from {terminal(context.source_ip or '-')}"
     yield f"{context.session_start_time}  {who}, session {terminal(context.external_session_id)}"
     yield f"  with {terminal(context.user_agent or '-', MOST_DETAIL)}"
+    if named:
+        yield f"  found by {terminal(found.detection)}"
     yield (
         f"  {found.mfa_status.value}, confidence {found.confidence.value}, noted: "
         f"{terminal(why(found), MOST_DETAIL)}; policy: {terminal(policy(found), MOST_DETAIL)}"

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
+from unicodedata import east_asian_width
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -70,20 +71,39 @@ def wrapped(line: str, width: int) -> list[str]:
     What goes on below is set in deeper than any line of its own is: text from the log cannot look
     like another one. In a terminal that is too narrow for that the line stays whole.
     """
+    line = line.rstrip()
     margin = len(line) - len(line.lstrip())
     room = width - margin - GOES_ON
-    if cell_len(line) <= width or room < LEAST:
+    if _columns(line) <= width or room < LEAST:
         return [line]
     parts: list[str] = []
     part = ""
     for word in re.findall(r"\s*\S+", line[margin:]):
-        if part and cell_len(part + word) > room:
+        if part and _columns(part + word) > room:
             parts.append(part)
             part = ""
-        *whole, part = chop_cells(part + word if part else word.lstrip(), room)
+        *whole, part = _cut(part + word if part else word.lstrip(), room)
         parts += whole
     first, *others = [*parts, part]
     return [" " * margin + first, *(" " * (margin + GOES_ON) + other for other in others)]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns ``text`` takes at most: terminals differ on what joins letters."""
+    return len(text) + sum(east_asian_width(char) in "WF" for char in text if char > "\x7f")
+
+
+def _cut(text: str, room: int) -> list[str]:
+    """Return ``text``, which is not empty, in pieces of ``room`` columns at most."""
+    pieces = [""]
+    taken = 0
+    for char in text:
+        taken += _columns(char)
+        if taken > room:
+            pieces.append("")
+            taken = _columns(char)
+        pieces[-1] += char
+    return pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +135,7 @@ def draw(
     names = _fitting(layout, rows, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold" if console.color else "")
     for name in names:
-        folded = console.color and name in (*layout.long, *layout.folded)
+        folded = console.width < PLAIN_WIDTH and name in (*layout.long, *layout.folded)
         table.add_column(name, no_wrap=not folded, overflow="fold")
     for row, severity in zip(rows, styles, strict=True):
         style = STYLES[severity] if console.color and severity is not None else ""

@@ -59,17 +59,17 @@ def render(
         console.say("No session to show.")
         return
     rows = [_cells(found, result.investigation(found)) for found in findings]
-    layout = _LAYOUT
-    if len(result.detections) > 1:  # one sign-in may be a finding of each
+    layout, named = _LAYOUT, len(result.detections) > 1
+    if named:  # one sign-in may be a finding of each
         rows = [{"DETECTION": f.detection, **row} for f, row in zip(findings, rows, strict=True)]
         limits = {"DETECTION": 60, **layout.limits}
-        layout = replace(layout, limits=limits, folded=("DETECTION", *layout.folded))
+        layout = replace(layout, limits=limits, long=("DETECTION", *layout.long))
     missing = grid.draw(console, layout, rows, [found.severity for found in findings])
     if missing and not explained:
         console.say(f"The terminal is too narrow for {', '.join(missing)}; --explain tells them.")
     if explained:
         for found in findings:
-            for line in explain.lines(found, result.investigation(found)):
+            for line in explain.lines(found, result.investigation(found), named=named):
                 console.say(line, most=explain.WIDTH)
 
 
