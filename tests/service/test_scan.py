@@ -191,12 +191,34 @@ def test_an_empty_folder_is_nothing_readable(tmp_path: Path) -> None:
     assert str(caught.value) == f"no Okta event in 0 files: {EXPECTED}"
 
 
-@pytest.mark.parametrize("text", ["", "{}\n", "just a note\n", "[]"])
-def test_a_file_without_events_is_nothing_readable(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", None),
+        ("{}\n", "JSON, but no Okta event"),
+        ("just a note\n", "not JSON"),
+        ("[]", None),
+    ],
+)
+def test_a_file_without_events_is_nothing_readable(
+    tmp_path: Path, text: str, reason: str | None
+) -> None:
     (tmp_path / "notes.txt").write_text(text, encoding="utf-8")
     with pytest.raises(NothingReadable) as caught:
         _scan(tmp_path)
-    assert str(caught.value) == f"no Okta event in 1 file: {EXPECTED}"
+    why = f"; could not use: 1 x {reason} ({tmp_path}/notes.txt:1)" if reason else ""
+    assert str(caught.value) == f"no Okta event in 1 file: {EXPECTED}{why}"
+
+
+def test_where_nothing_is_readable_it_says_why(tmp_path: Path) -> None:
+    lines = ['{"uuid": "x", "eventType": "user.session.start"}', *["a note"] * 5]
+    (tmp_path / "log.ndjson").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(NothingReadable) as caught:
+        _scan(tmp_path)
+    _, _, why = str(caught.value).partition(f"{EXPECTED}; could not use: ")
+    assert f"1 x no published ({tmp_path}/log.ndjson:1)" in why
+    assert "5 x not JSON (" in why
+    assert why.endswith(", …)")
 
 
 def test_the_sentence_says_what_was_expected() -> None:

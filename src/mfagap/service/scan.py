@@ -148,7 +148,7 @@ def judged(
         lake = stack.enter_context(MemoryLake(rejects, wall_ms, columns, is_compressed=True))
         total = found.total_bytes
         lake.load(found.deliveries, types, lambda read: progress(read, total))
-        oldest, now_ms = _span(lake.totals, found, given_now)
+        oldest, now_ms = _span(lake.totals, found, given_now, rejects)
         unseen = 0 if given_now is None else lake.forget_after(now_ms)
         slot = slot_of(request, oldest, now_ms)
         sandbox = Sandbox(lake.connection)  # from here on the database reads no file
@@ -271,7 +271,9 @@ def _given_now(request: Request) -> int | None:
     return None if request.now is None else moment(request.now, "--now")
 
 
-def _span(totals: Totals, found: Discovery, given_now: int | None) -> tuple[int, int]:
+def _span(
+    totals: Totals, found: Discovery, given_now: int | None, rejects: Rejects
+) -> tuple[int, int]:
     """Return the oldest event's time and NOW: the newest event's, unless it is given."""
     now_ms = totals.newest_ms if given_now is None else given_now
     if now_ms is not None and totals.oldest_ms is not None:
@@ -279,7 +281,13 @@ def _span(totals: Totals, found: Discovery, given_now: int | None) -> tuple[int,
     if totals.future:
         raise NothingReadable("every event is dated in the future; give the time with --now")
     files = f"{len(found.deliveries)} file{'' if len(found.deliveries) == 1 else 's'}"
-    raise NothingReadable(f"no Okta event in {files}: {EXPECTED}")
+    why = [
+        f"{count:,} x {reason.reason} ({', '.join(places)}{', …' * (count > len(places))})"
+        for reason, count in sorted(rejects.counts.items())
+        if (places := rejects.examples[reason])
+    ]
+    told = f"; could not use: {', '.join(why)}" if why else ""
+    raise NothingReadable(f"no Okta event in {files}: {EXPECTED}{told}")
 
 
 def _time(text: str, now_ms: int, option: str) -> int:
