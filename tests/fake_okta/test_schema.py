@@ -30,7 +30,10 @@ from mfagap.okta.client import OktaClient
 
 SLICE = Path(__file__).resolve().parents[3] / "shared" / "okta-openapi-slice.json"
 
-pytestmark = pytest.mark.skipif(not SLICE.exists(), reason="Okta's description is not here")
+pytestmark = pytest.mark.skipif(
+    not SLICE.exists(),
+    reason="Okta's OpenAPI description, not ours to ship, is not beside the repository",
+)
 
 TEMPLATES = [
     "session_start",

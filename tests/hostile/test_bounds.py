@@ -38,7 +38,8 @@ sys.exit(code)
 """
 
 pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="this system does not tell a process's peak"
+    not Path("/proc/self/status").exists(),
+    reason="only Linux tells a process's peak of memory, in /proc",
 )
 
 

@@ -70,7 +70,10 @@ def test_trouble_is_told_and_loses_nothing(
     assert {"StateError", "LakeError"} <= set(full)
 
 
-@pytest.mark.skipif(not can_mount(), reason="to fill a disk takes one that may be mounted")
+@pytest.mark.skipif(
+    not can_mount(),
+    reason="only who may mount a file system (root on Linux) can have a small one to fill",
+)
 def test_a_disk_that_is_really_full_is_told_and_loses_nothing(
     tmp_path: Path, receiver: Receiver, record_property: Callable[[str, object], None]
 ) -> None:

@@ -12,9 +12,6 @@ from mfagap.lake.parquet import columns_of
 from mfagap.lake.projection import TEXT_COLUMNS
 from mfagap.lake.rejects import Problem, Rejects
 
-EVENT = "event {}"
-"""Where a problem is that was seen only once all was read, and so in no file."""
-
 IDENTITY = ("uuid", "event_ms", "event_type")
 """What copies of one event agree on."""
 
@@ -30,6 +27,11 @@ _PRECEDENCE = (
     "+ (NOT coalesce(request_uri LIKE '/api/v1/authn%', false))::INT"
 )
 """Which of an event's rows comes first: the one that is a legacy sign-in (OKTA.md), if any is."""
+
+
+def place_of(uuid: str) -> str:
+    """Return where a problem is that was seen only once all was read, and so in no file."""
+    return f"event {uuid}"
 
 
 def content(columns: Iterable[str]) -> str:
@@ -108,13 +110,13 @@ GROUP BY {", ".join(IDENTITY)} HAVING {disagree}""")  # with the above, it would
     told = "SELECT uuid, to_json(single)::VARCHAR FROM single"
     taken = f"{told} WHERE place > 1 ORDER BY uuid, place"
     for uuid, text in run(taken).fetchall():
-        place = EVENT.format(uuid)
-        rejects.add(Problem("uuid of another event", place, 0, used=False, text=text))
+        reason = "uuid of another event"
+        rejects.add(Problem(reason, place_of(uuid), 0, used=False, text=text))
     shared = ", ".join(IDENTITY)
     differing = f"{told} SEMI JOIN unlike USING ({shared}) WHERE place = 1 ORDER BY uuid"
     for uuid, text in run(differing).fetchall():
-        place = EVENT.format(uuid)
-        rejects.add(Problem("deliveries of one uuid disagree", place, 0, used=True, text=text))
+        reason = "deliveries of one uuid disagree"
+        rejects.add(Problem(reason, place_of(uuid), 0, used=True, text=text))
     ((repeats,),) = run("SELECT coalesce(sum(copies - 1), 0)::BIGINT FROM single").fetchall()
     return int(repeats)
 

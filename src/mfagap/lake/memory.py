@@ -17,7 +17,7 @@ from typing import Self
 import duckdb
 
 from mfagap.errors import EngineError
-from mfagap.lake.coalesce import EVENT, coalesce
+from mfagap.lake.coalesce import coalesce, place_of
 from mfagap.lake.database import compress, create_events, database
 from mfagap.lake.fields import COLUMNS
 from mfagap.lake.normalize import Normalizer, copy_to
@@ -408,7 +408,7 @@ FROM (SELECT uuid, list_filter({cut}], lambda name: name IS NOT NULL) AS cut FRO
 WHERE len(cut) > 0 ORDER BY uuid""")
         while batch := rows.fetchmany(1000):
             for uuid, text in batch:
-                problem = Problem(VALUE_CUT, EVENT.format(uuid), 0, used=True, text=text)
+                problem = Problem(VALUE_CUT, place_of(uuid), 0, used=True, text=text)
                 self._rejects.add(problem)
 
     def _reject(self, reason: str, name: str, text: str = "") -> None:
